@@ -1,0 +1,212 @@
+import { isIPv4 } from 'node:net';
+import { z } from 'zod';
+
+const MAX_SATS = 2_100_000_000_000_000;
+const DAY_SECONDS = 86_400;
+const YEAR_SECONDS = 365 * DAY_SECONDS;
+const MEBIBYTE = 1_048_576;
+
+const wholeNumber = (minimum: number, maximum: number) => {
+  const message = `must be a whole number from ${minimum} to ${maximum}`;
+  return z
+    .string()
+    .regex(/^\d+$/, message)
+    .transform(Number)
+    .refine((value) => value >= minimum && value <= maximum, message);
+};
+
+const sats = (minimum: number) => wholeNumber(minimum, MAX_SATS).transform(BigInt);
+
+const boolean = () =>
+  z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'], error: 'must be true, false, 1 or 0' });
+
+const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
+  z.enum(values, { error: `must be one of ${values.join(', ')}` });
+
+const secret = () => z.string().min(32, 'must have at least 32 characters');
+
+const httpUrl = () =>
+  z
+    .url({ protocol: /^https?$/, error: 'must be a URL that starts with http:// or https://' })
+    .transform((text) => new URL(text));
+
+const isOrigin = (text: string) =>
+  /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text;
+
+const origins = () =>
+  z
+    .string()
+    .transform((text) => text.split(',').map((item) => item.trim()))
+    .refine(
+      (items) => items.every(isOrigin),
+      'must be origins like https://app.example, separated by commas: lower case, no path, no default port',
+    )
+    .transform((items): readonly string[] => Object.freeze(items));
+
+const variables = z.object({
+  HOST: z.string().prefault('127.0.0.1').describe('Address to listen on.'),
+  PORT: wholeNumber(0, 65_535).prefault('4000').describe('TCP port to listen on; 0 takes any free one.'),
+  DATA_DIR: z
+    .string()
+    .prefault('.data')
+    .describe('Folder of the embedded database and of the generated secret.'),
+  JWT_SECRET: secret()
+    .optional()
+    .describe('Key of access tokens signed with HS256, at least 32 characters. Not together with JWKS_URL.'),
+  JWKS_URL: httpUrl()
+    .optional()
+    .describe('Where the public keys of access tokens are published (a JSON Web Key Set).'),
+  JWT_ISSUER: z.string().optional().describe('Issuer (`iss`) that access tokens must name.'),
+  JWT_AUDIENCE: z.string().optional().describe('Audience (`aud`) that access tokens must name.'),
+  SERVER_SECRET: secret()
+    .optional()
+    .describe(
+      'Derives the access tokens of anonymous owners and signs requests to the agent, at least 32 characters. Unset: JWT_SECRET, else the secret generated in DATA_DIR.',
+    ),
+  ALLOWED_ORIGINS: origins()
+    .optional()
+    .describe('Origins whose pages may call the API, separated by commas. Unset: the same origin only.'),
+  METRICS_TOKEN: z
+    .string()
+    .optional()
+    .describe('When set, `/metrics` answers only to this Bearer token. Unset: to everyone.'),
+  ALLOW_STUB: boolean()
+    .prefault('false')
+    .describe('Allows the stub Lightning backend, whose payments are not real, where others could reach it.'),
+  AGENT: oneOf(['stub', 'http', 'external'])
+    .optional()
+    .describe(
+      'Who does agent jobs: `stub` (made-up answers), `http` (posts to AGENT_URL), `external` (a service claims them). Unset: `http` when AGENT_URL is set, else `stub`.',
+    ),
+  AGENT_URL: httpUrl().optional().describe('Where the `http` agent is called.'),
+  AGENT_TIMEOUT_SECONDS: wholeNumber(1, DAY_SECONDS)
+    .prefault('60')
+    .describe('How long one call of the agent may take, in seconds.'),
+  AGENT_ATTEMPTS: wholeNumber(1, 100)
+    .prefault('5')
+    .describe('How often a step of the agent is tried before its job fails.'),
+  AGENT_STUB_STEP_MS: wholeNumber(0, 3_600_000)
+    .prefault('200')
+    .describe('How long each step of the stub agent takes, in milliseconds.'),
+  WEBSOCKET_ENABLED: boolean().prefault('true').describe('Whether WebSocket connections are accepted.'),
+  WEBSOCKET_PATH: z
+    .string()
+    .regex(/^\/[^\s?#]*$/, 'must be a path that starts with /')
+    .prefault('/graphql')
+    .describe('Path of the WebSocket endpoint.'),
+  WEBSOCKET_PORT: wholeNumber(0, 65_535)
+    .optional()
+    .describe('TCP port of the WebSocket endpoint. Unset: the same as HTTP.'),
+  EVAL_PRICE_SATS: sats(1).prefault('10').describe('Price of evaluating an agent job, in sats.'),
+  INVOICE_EXPIRY_SECONDS: wholeNumber(1, YEAR_SECONDS)
+    .prefault('3600')
+    .describe('How long an invoice can be paid, in seconds.'),
+  SESSION_DEPOSIT_MIN_SATS: sats(1).prefault('100').describe('Smallest deposit of a session, in sats.'),
+  SESSION_DEPOSIT_MAX_SATS: sats(1).prefault('10000').describe('Largest deposit of a session, in sats.'),
+  SESSION_MINIMUM_SATS: sats(1)
+    .prefault('1')
+    .describe('A session whose balance falls below this is paused, in sats.'),
+  SESSION_IDLE_SECONDS: wholeNumber(1, YEAR_SECONDS)
+    .prefault('86400')
+    .describe('A session that is not used for this long expires, in seconds.'),
+  DRAIN_SECONDS: wholeNumber(0, 3_600)
+    .prefault('10')
+    .describe('How long a stopping server waits for what is under way, in seconds.'),
+  LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .prefault('info')
+    .describe('Least severe log lines that are written.'),
+  LIMIT_MESSAGE_BYTES: wholeNumber(1_024, 64 * MEBIBYTE)
+    .prefault('65536')
+    .describe('Largest WebSocket message taken from a client, in bytes.'),
+  LIMIT_BODY_BYTES: wholeNumber(1_024, 64 * MEBIBYTE)
+    .prefault('131072')
+    .describe('Largest HTTP request body, in bytes.'),
+  LIMIT_SUBSCRIPTIONS_PER_CONNECTION: wholeNumber(0, 1_000_000)
+    .prefault('100')
+    .describe('Most subscriptions open on one connection at a time; 0 is no limit.'),
+  NODE_ENV: z
+    .string()
+    .optional()
+    .describe('`production` refuses the stub backends unless ALLOW_STUB says otherwise.'),
+});
+
+type Variable = keyof typeof variables.shape;
+
+const isLoopback = (host: string) =>
+  host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+
+// A rule over several variables runs even when others are faulty, as long as its own were readable.
+const unlessFaulty = (...needed: Variable[]) => ({
+  when: ({ issues }: z.core.ParsePayload) =>
+    !issues.some((issue) => needed.some((variable) => issue.path?.[0] === variable)),
+});
+
+/** Every environment variable: its key, type, default and meaning, and the rules between them. */
+export const configSchema = variables
+  .refine((env) => env.JWT_SECRET === undefined || env.JWKS_URL === undefined, {
+    path: ['JWKS_URL'],
+    error: 'cannot be set together with JWT_SECRET: tokens have one kind of key',
+    ...unlessFaulty('JWT_SECRET', 'JWKS_URL'),
+  })
+  .refine((env) => env.AGENT !== 'http' || env.AGENT_URL !== undefined, {
+    path: ['AGENT_URL'],
+    error: 'must be set when AGENT is http',
+    ...unlessFaulty('AGENT', 'AGENT_URL'),
+  })
+  .refine((env) => env.ALLOW_STUB || (isLoopback(env.HOST) && env.NODE_ENV !== 'production'), {
+    path: ['ALLOW_STUB'],
+    error:
+      'must be true to run the stub Lightning backend (payments are not real) on a HOST that is not loopback or with NODE_ENV=production',
+    ...unlessFaulty('ALLOW_STUB'),
+  })
+  .refine((env) => env.SESSION_DEPOSIT_MIN_SATS <= env.SESSION_DEPOSIT_MAX_SATS, {
+    path: ['SESSION_DEPOSIT_MIN_SATS'],
+    error: 'must not be above SESSION_DEPOSIT_MAX_SATS',
+    ...unlessFaulty('SESSION_DEPOSIT_MIN_SATS', 'SESSION_DEPOSIT_MAX_SATS'),
+  })
+  .refine((env) => env.WEBSOCKET_PORT !== env.PORT || env.PORT === 0, {
+    path: ['WEBSOCKET_PORT'],
+    error: 'must differ from PORT: leave it unset to use the same port',
+    ...unlessFaulty('PORT', 'WEBSOCKET_PORT'),
+  })
+  .transform((env) => ({
+    ...env,
+    AGENT: env.AGENT ?? (env.AGENT_URL === undefined ? 'stub' : 'http'),
+    ALLOWED_ORIGINS: env.ALLOWED_ORIGINS ?? [],
+  }));
+
+type CamelCase<S extends string> = S extends `${infer Head}_${infer Tail}`
+  ? `${Lowercase<Head>}${Capitalize<CamelCase<Tail>>}`
+  : Lowercase<S>;
+
+type Environment = z.output<typeof configSchema>;
+
+/** The configuration: each variable under its name in camel case; amounts in sats are bigint. */
+export type Config = Readonly<
+  { [Key in keyof Environment as CamelCase<Key>]: Environment[Key] } & {
+    /** Whether the Lightning backend is the stub: so far it always is. */
+    stubMode: true;
+  }
+>;
+
+/** The environment holds variables that cannot be used; the message has a line for each. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const camelCase = (variable: string) =>
+  variable.toLowerCase().replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+
+/** Reads the configuration from an environment (empty means unset); throws ConfigError naming every fault. */
+export function readConfig(env: Record<string, string | undefined>): Config {
+  const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const result = configSchema.safeParse(set);
+  if (!result.success) {
+    // Messages are the schema's own words and never the values: some of these are secrets.
+    throw new ConfigError(
+      result.error.issues.map((issue) => `${issue.path.join()} ${issue.message}`).join('\n'),
+    );
+  }
+  const entries = Object.entries(result.data).map(([variable, value]) => [camelCase(variable), value]);
+  return Object.freeze({ ...Object.fromEntries(entries), stubMode: true }) as Config;
+}

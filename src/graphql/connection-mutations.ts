@@ -1,0 +1,88 @@
+import { badInput } from '../platform/errors.ts';
+import { builder } from './builder.ts';
+import { textBetween } from './input.ts';
+
+const CreateTicketPayload = builder
+  .objectRef<{ readonly ticket: string; readonly expiresAt: Date }>('CreateTicketPayload')
+  .implement({
+    description: 'A ticket for an EventSource.',
+    fields: (t) => ({
+      ticket: t.exposeString('ticket', {
+        description:
+          'Goes into the URL as `ticket`. It is bound to the first document and variables that it is used with.',
+      }),
+      expiresAt: t.expose('expiresAt', {
+        type: 'DateTime',
+        description: 'When it ends: with the token behind it.',
+      }),
+    }),
+  });
+
+builder.mutationField('createTicket', (t) =>
+  t.field({
+    type: CreateTicketPayload,
+    authScopes: { credentials: true },
+    description:
+      'A ticket that stands for your credentials in the URL of one EventSource, which can set no header. Errors: UNAUTHENTICATED.',
+    resolve: (_root, _args, { viewer, services }) => services.tickets.create(viewer),
+  }),
+);
+
+const SignOutPayload = builder.objectRef<{ readonly signedOut: true }>('SignOutPayload').implement({
+  description: 'What signing out has done.',
+  fields: (t) => ({
+    signedOut: t.exposeBoolean('signedOut', { description: 'True: the token is worth nothing from now on.' }),
+  }),
+});
+
+builder.mutationField('signOut', (t) =>
+  t.field({
+    type: SignOutPayload,
+    authScopes: { user: true },
+    description:
+      'Revokes the token that this is called with, and ends every connection that uses it. Errors: UNAUTHENTICATED.',
+    resolve: async (_root, _args, { viewer, services }) => {
+      if (viewer.user) await services.revocations.revokeToken(viewer.user.tokenId, viewer.user.expiresAt);
+      return { signedOut: true as const };
+    },
+  }),
+);
+
+const RevokeTokensInput = builder.inputType('RevokeTokensInput', {
+  description: 'Whose tokens are revoked: exactly one of the two.',
+  fields: (t) => ({
+    userId: t.id({ description: 'Every token that this user was issued until now.' }),
+    jti: t.string({ description: 'The token with this `jti` claim.' }),
+  }),
+});
+
+const RevokeTokensPayload = builder.objectRef<{ readonly revoked: true }>('RevokeTokensPayload').implement({
+  description: 'What a revocation has done.',
+  fields: (t) => ({
+    revoked: t.exposeBoolean('revoked', { description: 'True: the tokens are worth nothing from now on.' }),
+  }),
+});
+
+/** How long the revocation of a single token is remembered: no token should live longer; ms. */
+const rememberedMs = 366 * 24 * 3_600_000;
+
+builder.mutationField('revokeTokens', (t) =>
+  t.field({
+    type: RevokeTokensPayload,
+    authScopes: { admin: true },
+    description:
+      'Revokes tokens and ends every connection that uses them. ADMIN. Errors: UNAUTHENTICATED, FORBIDDEN, BAD_USER_INPUT.',
+    args: { input: t.arg({ type: RevokeTokensInput, required: true, description: 'Which tokens.' }) },
+    resolve: async (_root, { input }, { services }) => {
+      const { userId, jti } = input;
+      if ((userId == null) === (jti == null)) throw badInput('input', 'Give either userId or jti.');
+      if (userId != null) await services.revocations.revokeUser(userId);
+      if (jti != null)
+        await services.revocations.revokeToken(
+          textBetween('jti', jti, 1, 255),
+          new Date(Date.now() + rememberedMs),
+        );
+      return { revoked: true as const };
+    },
+  }),
+);

@@ -1,0 +1,62 @@
+import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
+import type { Delivery, Subscription } from '../platform/feed/subscribe.ts';
+import { type Context, freshContext } from './context.ts';
+import { UnknownEventError } from './errors.ts';
+
+/** Where a result of a subscription carries its cursor; left out of what is sent, as symbols are. */
+export const cursorOf: unique symbol = Symbol('cursor');
+
+/** A result of a subscription with the cursor of its event. */
+export interface DeliveredResult extends ExecutionResult {
+  readonly [cursorOf]: string;
+}
+
+/** The newest shape of event rows that this version reads. */
+const newestVersion = 1;
+
+/**
+ * Runs a subscription. Other than graphql-js, each batch of events is executed with a context of its own: one
+ * context for all would answer the second event with what was loaded for the first.
+ */
+export async function subscribeFresh(
+  args: ExecutionArgs,
+): Promise<AsyncIterableIterator<DeliveredResult> | ExecutionResult> {
+  const source = await createSourceEventStream(args);
+  if (!(Symbol.asyncIterator in source)) return source;
+  const deliveries = source as Subscription;
+  const context = args.contextValue as Context;
+  context.onPosition?.(deliveries.position);
+  let batch: object | undefined;
+  let batchContext = context;
+
+  async function executeEvent(delivery: Delivery): Promise<DeliveredResult> {
+    const { type, version } = delivery.event;
+    if (!args.schema.getType(type) || version > newestVersion)
+      throw new UnknownEventError(`No shape is known for ${type} version ${version}.`);
+    if (delivery.batch !== batch) {
+      batch = delivery.batch;
+      batchContext = freshContext(context);
+    }
+    const result = await execute({ ...args, rootValue: delivery, contextValue: batchContext });
+    return Object.assign(result, { [cursorOf]: delivery.cursor });
+  }
+
+  const results: AsyncIterableIterator<DeliveredResult> = {
+    async next() {
+      const step = await deliveries.next();
+      if (step.done) return { done: true, value: undefined };
+      try {
+        return { done: false, value: await executeEvent(step.value) };
+      } catch (error) {
+        await deliveries.return();
+        throw error;
+      }
+    },
+    async return() {
+      await deliveries.return();
+      return { done: true, value: undefined };
+    },
+    [Symbol.asyncIterator]: () => results,
+  };
+  return results;
+}

@@ -1,0 +1,17 @@
+import type { GraphQLSchema } from 'graphql';
+import { builder } from './builder.ts';
+import './scalars.ts';
+import './events.ts';
+import './viewer.ts';
+import './connection-mutations.ts';
+import '../money/graphql.ts';
+import '../jobs/graphql-operations.ts';
+import '../sessions/graphql-operations.ts';
+
+let built: GraphQLSchema | undefined;
+
+/** The schema that the domains have put together. */
+export function buildSchema(): GraphQLSchema {
+  built ??= builder.toSchema();
+  return built;
+}

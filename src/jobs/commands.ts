@@ -1,0 +1,274 @@
+import type { Invoice, Invoices } from '../money/invoices.ts';
+import { type Ledger, ownerAccount } from '../money/ledger.ts';
+import { bookReceipt } from '../money/receipts.ts';
+import type { Sats } from '../money/sats.ts';
+import type { AccessTokens } from '../platform/auth/access-tokens.ts';
+import { callerOf, type Viewer } from '../platform/auth/viewer.ts';
+import type { Bus } from '../platform/bus/bus.ts';
+import type { Clock } from '../platform/clock.ts';
+import type { Database, Transaction } from '../platform/database/database.ts';
+import { forbidden } from '../platform/errors.ts';
+import type { Idempotency, IdempotentRequest } from '../platform/idempotency.ts';
+import { newId } from '../platform/ids.ts';
+import type { Log } from '../platform/log/log.ts';
+import type { WorkQueue } from '../platform/work/queue.ts';
+import type { Progress } from './agent/agent.ts';
+import { jobErrors } from './errors.ts';
+import { jobEvents, jobTopic } from './events.ts';
+import { type AgentJobAction, type AgentJobState, isAgentDue, nextState } from './machine.ts';
+import { type AgentJob, jobsByIds, lockJob } from './queries.ts';
+
+/** Who works on a job: the holder of its lease. A worker from outside says which request it is. */
+interface ByHolder {
+  readonly jobId: string;
+  readonly holder: string;
+  readonly request?: IdempotentRequest;
+}
+
+export type Jobs = ReturnType<typeof createJobs>;
+
+interface Dependencies {
+  readonly db: Database;
+  readonly log: Log;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly ledger: Ledger;
+  readonly invoices: Invoices;
+  readonly queue: WorkQueue;
+  readonly idempotency: Idempotency;
+  readonly accessTokens: AccessTokens;
+  readonly evalPriceSats: Sats;
+}
+
+/** Evaluations and work that are due; the key is the job's id. */
+export const agentWork = 'job.agent';
+
+/** How long a worker from outside has a job to itself, and with each report again; ms. */
+const leaseMs = 60_000;
+
+/** Agent jobs: priced and done by the platform's agent, paid by invoice in two steps. */
+export function createJobs(deps: Dependencies) {
+  const { db, log, bus, clock, ledger, invoices, queue, idempotency, accessTokens, evalPriceSats } = deps;
+
+  /** Moves a locked job on, with whatever else changes. */
+  async function advance(
+    tx: Transaction,
+    job: AgentJob,
+    action: AgentJobAction,
+    changes: { readonly workInvoice?: string; readonly reason?: string; readonly result?: string } = {},
+  ): Promise<AgentJobState> {
+    const state = nextState(job.state, action);
+    if (!state) throw jobErrors.wrongState(job.state);
+    await tx.query(
+      `UPDATE agent_jobs SET state = $2, work_invoice = coalesce($3, work_invoice), reason = coalesce($4, reason),
+              result = coalesce($5, result), updated_at = $6 WHERE id = $1`,
+      [
+        job.id,
+        state,
+        changes.workInvoice ?? null,
+        changes.reason ?? null,
+        changes.result ?? null,
+        new Date(clock.now()),
+      ],
+    );
+    if (isAgentDue(state)) await queue.schedule(tx, agentWork, job.id, new Date(clock.now()));
+    else await queue.cancel(tx, agentWork, job.id);
+    return state;
+  }
+
+  async function lockedJob(tx: Transaction, id: string): Promise<AgentJob> {
+    const job = await lockJob(tx, id);
+    if (!job) throw forbidden();
+    return job;
+  }
+
+  /** Does something to a job for the holder of its lease, in one transaction; a repeated request nothing. */
+  function asHolder(
+    { jobId, holder, request }: ByHolder,
+    work: (tx: Transaction, job: AgentJob) => Promise<void>,
+  ): Promise<void> {
+    return db.transaction(async (tx) => {
+      const job = await lockedJob(tx, jobId);
+      if (request && (await idempotency.claim(tx, request, { jobId }))) return;
+      if (!isAgentDue(job.state)) throw jobErrors.wrongState(job.state);
+      if (!(await queue.holds(tx, agentWork, jobId, holder))) throw jobErrors.leaseHeld();
+      await work(tx, job);
+    });
+  }
+
+  async function paidEval(tx: Transaction, invoice: Invoice, receivedSats: Sats): Promise<void> {
+    const job = await lockedJob(tx, invoice.objectId);
+    const needed = nextState(job.state, 'EVAL_PAID') !== undefined;
+    const returned = await bookReceipt(
+      ledger,
+      tx,
+      invoice,
+      receivedSats,
+      needed ? { account: 'revenue', reason: 'JOB_EVALUATION' } : undefined,
+    );
+    if (needed) log.append(tx, jobEvents.evalPaid(job, await advance(tx, job, 'EVAL_PAID'), invoice));
+    if (returned) log.append(tx, jobEvents.paymentReturned(job, returned));
+  }
+
+  async function paidWork(tx: Transaction, invoice: Invoice, receivedSats: Sats): Promise<void> {
+    const job = await lockedJob(tx, invoice.objectId);
+    const needed = nextState(job.state, 'WORK_PAID') !== undefined;
+    const returned = await bookReceipt(
+      ledger,
+      tx,
+      invoice,
+      receivedSats,
+      // Held until the work is done: the price of work that fails goes back.
+      needed ? { account: `job:${job.id}`, reason: 'JOB_WORK' } : undefined,
+    );
+    if (needed) {
+      const state = await advance(tx, job, 'WORK_PAID');
+      log.append(tx, jobEvents.workPaid(job, state, invoice), jobEvents.workStarted(job, state));
+    }
+    if (returned) log.append(tx, jobEvents.paymentReturned(job, returned));
+  }
+
+  async function expired(tx: Transaction, invoice: Invoice): Promise<void> {
+    const job = await lockedJob(tx, invoice.objectId);
+    const reason = 'The invoice was not paid in time.';
+    await advance(tx, job, 'EXPIRE', { reason });
+    log.append(tx, jobEvents.expired(job, reason));
+  }
+
+  invoices.handle('job.eval', { paid: paidEval, expired });
+  invoices.handle('job.work', { paid: paidWork, expired });
+
+  return {
+    /**
+     * Makes a job, awaiting the payment of its evaluation. An anonymous caller gets the access token that
+     * alone opens it, also when the request is repeated.
+     * @throws PublicError UNAVAILABLE, CONFLICT.
+     */
+    async create(
+      viewer: Viewer,
+      { prompt, idempotencyKey }: { readonly prompt: string; readonly idempotencyKey: string },
+    ): Promise<{ jobId: string; accessToken: string | null }> {
+      const ownerUser = viewer.user?.id ?? null;
+      const request = {
+        caller: callerOf(viewer),
+        mutation: 'createJob',
+        key: idempotencyKey,
+        input: { prompt },
+      };
+      const made = (await idempotency.find<{ jobId: string }>(db, request)) ?? (await insert());
+      return { jobId: made.jobId, accessToken: ownerUser === null ? accessTokens.derive(made.jobId) : null };
+
+      async function insert(): Promise<{ jobId: string }> {
+        const jobId = newId('job');
+        const draft = await invoices.draft(evalPriceSats, `Evaluation of ${jobId}`);
+        return db.transaction(async (tx) => {
+          const earlier = await idempotency.claim(tx, request, { jobId });
+          if (earlier) return earlier;
+          const now = new Date(clock.now());
+          await tx.query(
+            `INSERT INTO agent_jobs (id, owner_user, prompt, state, eval_invoice, created_at, updated_at)
+             VALUES ($1, $2, $3, 'AWAITING_EVAL_PAYMENT', $4, $5, $5)`,
+            [jobId, ownerUser, prompt, draft.paymentHash, now],
+          );
+          await invoices.insert(tx, draft, 'job.eval', { userId: ownerUser, objectId: jobId });
+          if (ownerUser === null) await accessTokens.grant(tx, jobId);
+          return { jobId };
+        });
+      }
+    },
+
+    /**
+     * Takes a due job, or renews the holder's lease on it; without an id the one that is due longest.
+     * @returns nothing when no job is due.
+     * @throws PublicError FORBIDDEN, CONFLICT (LEASE_HELD, INVALID_STATE).
+     */
+    async claim(
+      jobId: string | undefined,
+      holder: string,
+    ): Promise<{ jobId: string; leasedUntil: Date } | undefined> {
+      for (const key of jobId === undefined ? await queue.free(agentWork, 10) : []) {
+        const leasedUntil = await queue.leaseOne(db, agentWork, key, holder, leaseMs);
+        if (leasedUntil) return { jobId: key, leasedUntil };
+      }
+      if (jobId === undefined) return undefined;
+      const [job] = await jobsByIds(db, [jobId]);
+      if (!job) throw forbidden();
+      if (!isAgentDue(job.state)) throw jobErrors.wrongState(job.state);
+      const leasedUntil = await queue.leaseOne(db, agentWork, jobId, holder, leaseMs);
+      if (!leasedUntil) throw jobErrors.leaseHeld();
+      return { jobId, leasedUntil };
+    },
+
+    /** Tells whoever watches how far the work is; not kept. Renews the lease of a worker from outside. */
+    async report(by: ByHolder, { percent, message }: Partial<Progress>): Promise<void> {
+      let seq = 0;
+      await asHolder(by, async (tx) => {
+        await queue.leaseOne(tx, agentWork, by.jobId, by.holder, leaseMs);
+        const [head] = await tx.query<{ head: bigint }>('SELECT head FROM topics WHERE topic = $1', [
+          jobTopic(by.jobId),
+        ]);
+        seq = Number(head?.head);
+      });
+      const event = {
+        id: newId('evt'),
+        type: 'JobProgressed',
+        version: 1,
+        facts: { jobId: by.jobId, percent: percent ?? null, message: message ?? null },
+        occurredAt: new Date(clock.now()),
+      };
+      bus.publish({ kind: 'EPHEMERAL', topic: jobTopic(by.jobId), seq, event });
+    },
+
+    /** The agent takes the job on for a price: it awaits the payment of the work. */
+    async accept(by: ByHolder, workPriceSats: Sats): Promise<void> {
+      const draft = await invoices.draft(workPriceSats, `Work of ${by.jobId}`);
+      await asHolder(by, async (tx, job) => {
+        const state = await advance(tx, job, 'ACCEPT', { workInvoice: draft.paymentHash });
+        await invoices.insert(tx, draft, 'job.work', { userId: job.ownerUser, objectId: job.id });
+        log.append(tx, jobEvents.evaluated(job, state, draft.paymentHash));
+      });
+    },
+
+    /** The agent does not take the job on. */
+    reject(by: ByHolder, reason: string): Promise<void> {
+      return asHolder(by, async (tx, job) => {
+        await advance(tx, job, 'REJECT', { reason });
+        log.append(tx, jobEvents.rejected(job, reason));
+      });
+    },
+
+    /** The work is done: its price is earned. */
+    complete(by: ByHolder, result: string): Promise<void> {
+      return asHolder(by, async (tx, job) => {
+        await advance(tx, job, 'COMPLETE', { result });
+        const amount = await ledger.balance(tx, `job:${job.id}`);
+        await ledger.transfer(tx, {
+          key: `earned:${job.id}`,
+          from: `job:${job.id}`,
+          to: 'revenue',
+          amount,
+          reason: 'JOB_WORK',
+        });
+        log.append(tx, jobEvents.completed(job, result));
+      });
+    },
+
+    /** The agent gives up. The price of work goes back to the owner, that of an evaluation does not. */
+    fail(by: ByHolder, reason: string): Promise<void> {
+      return asHolder(by, async (tx, job) => {
+        await advance(tx, job, 'FAIL', { reason });
+        log.append(tx, jobEvents.failed(job, reason));
+        const amount = await ledger.balance(tx, `job:${job.id}`);
+        if (amount === 0n) return;
+        const returned = { amount, reason: 'WORK_FAILED' } as const;
+        await ledger.transfer(tx, {
+          key: `failed:${job.id}`,
+          from: `job:${job.id}`,
+          to: ownerAccount({ userId: job.ownerUser, objectId: job.id }),
+          ...returned,
+        });
+        log.append(tx, jobEvents.paymentReturned(job, returned));
+      });
+    },
+  };
+}

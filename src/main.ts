@@ -1,0 +1,59 @@
+import { type App, startApp } from './app.ts';
+import { type Config, ConfigError, readConfig } from './config.ts';
+import { FolderLockedError } from './platform/database/folder-lock.ts';
+import { createLogger, type Logger } from './platform/telemetry/logger.ts';
+
+async function main(): Promise<void> {
+  const config = readConfig(process.env);
+  const logger = createLogger(config.logLevel);
+  const app = await startApp(config, logger);
+  announce(app, config);
+  let stopping = false;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => {
+      if (stopping) return;
+      stopping = true;
+      stop(app, logger, signal);
+    });
+}
+
+function stop(app: App, logger: Logger, signal: string): void {
+  logger.info({ signal }, 'draining');
+  app.stop().then(
+    () => process.exit(0),
+    (error) => {
+      logger.fatal({ err: error }, 'the shutdown failed');
+      process.exit(1);
+    },
+  );
+}
+
+/** Says, to whoever sits in front of it, what runs here, and that its money is not real. */
+function announce({ url, webSocketUrl, agent }: App, config: Config): void {
+  const base = url.replace(/graphql$/, '');
+  const lines = [
+    '',
+    '  Satwire is ready.',
+    '',
+    `  GraphQL    ${url}   (GraphiQL in a browser)`,
+    `  WebSocket  ${webSocketUrl ?? 'switched off'}`,
+    `  Health     ${base}health  ${base}ready  ${base}metrics`,
+    `  Database   embedded, in ${config.dataDir}`,
+    `  Agent      ${agent}`,
+    '',
+    '  *** STUB MODE: Lightning is simulated. No payment is real, and anyone can have any token. ***',
+    '',
+    '  A development token:',
+    `    curl -s ${base}dev/token -H 'content-type: application/json' -d '{"sub":"alice","roles":["USER"]}'`,
+    '  Pay an invoice:',
+    `    curl -s -X POST ${base}dev/stub/pay/<paymentHash>`,
+    '',
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+main().catch((error: unknown) => {
+  const expected = error instanceof ConfigError || error instanceof FolderLockedError;
+  process.stderr.write(`${expected ? error.message : ((error as Error).stack ?? String(error))}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,9 @@
+/** Every migration, in the order in which they are applied; each lies beside what owns its tables. */
+export const migrations: readonly URL[] = [
+  './platform/log/0001-log.sql',
+  './platform/work/0002-work.sql',
+  './money/0003-money.sql',
+  './platform/auth/0004-auth.sql',
+  './jobs/0005-jobs.sql',
+  './sessions/0006-sessions.sql',
+].map((path) => new URL(path, import.meta.url));

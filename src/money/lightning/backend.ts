@@ -1,0 +1,33 @@
+import type { Sats } from '../sats.ts';
+
+/** What an invoice is asked to be. */
+export interface InvoiceRequest {
+  readonly amountSats: Sats;
+  readonly memo: string;
+  readonly expirySeconds: number;
+}
+
+export interface CreatedInvoice {
+  /** 64 hexadecimal digits. */
+  readonly paymentHash: string;
+  readonly bolt11: string;
+  readonly expiresAt: Date;
+}
+
+/** What the Lightning node says of an invoice. */
+export type LookUp =
+  | { readonly paid: true; readonly receivedSats: Sats; readonly paidAt: Date }
+  | { readonly paid: false };
+
+/** The Lightning node does not answer, or not sensibly. Nothing is known of the payment. */
+export class LightningUnavailableError extends Error {
+  override readonly name = 'LightningUnavailableError';
+}
+
+/** A Lightning node that receives payments. Its errors are LightningUnavailableError. */
+export interface LightningBackend {
+  createInvoice(request: InvoiceRequest): Promise<CreatedInvoice>;
+  lookUp(paymentHash: string): Promise<LookUp>;
+  /** Hears the payment hashes of invoices that may have been paid: hints, each to be looked up. */
+  onHint(hear: (paymentHash: string) => void): void;
+}

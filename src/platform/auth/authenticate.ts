@@ -1,0 +1,111 @@
+import type { Clock } from '../clock.ts';
+import type { Database } from '../database/database.ts';
+import { PublicError, unavailable } from '../errors.ts';
+import { newId } from '../ids.ts';
+import { type AccessTokens, hashToken, looksLikeAccessToken } from './access-tokens.ts';
+import { type TokenClaims, TokenError, type TokenVerifier } from './tokens.ts';
+import type { Viewer, ViewerUser } from './viewer.ts';
+
+/** What a request or a socket presents. */
+export interface Credentials {
+  /** `Bearer <JWT or access token>`. */
+  readonly authorization: string | undefined;
+  /** Further access tokens. */
+  readonly accessTokens: readonly string[];
+}
+
+export type Authenticate = ReturnType<typeof createAuthenticate>;
+
+interface Dependencies {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly verifier: TokenVerifier;
+  readonly accessTokens: AccessTokens;
+}
+
+/** How many access tokens may be presented beside the bearer token. */
+export const maximumAccessTokens = 20;
+
+const retryAfterMs = 2_000;
+
+/** Why credentials were refused, in `extensions.reason`. */
+export type RefusalReason = 'TOKEN_EXPIRED' | 'TOKEN_INVALID';
+
+export const refused = (reason: RefusalReason) =>
+  new PublicError(
+    'UNAUTHENTICATED',
+    reason === 'TOKEN_EXPIRED' ? 'The token has expired.' : 'The token is not valid.',
+    { reason },
+  );
+
+/** Decides who presents credentials. */
+export function createAuthenticate({ db, clock, verifier, accessTokens }: Dependencies) {
+  async function verify(token: string): Promise<TokenClaims> {
+    try {
+      return await verifier.verify(token);
+    } catch (error) {
+      if (!(error instanceof TokenError)) throw error;
+      if (error.kind === 'UNAVAILABLE')
+        throw unavailable('Tokens cannot be checked at the moment.', retryAfterMs);
+      throw refused(error.kind === 'EXPIRED' ? 'TOKEN_EXPIRED' : 'TOKEN_INVALID');
+    }
+  }
+
+  /** The user behind a token, made at its first sight. */
+  async function userOf(token: string): Promise<ViewerUser> {
+    const claims = await verify(token);
+    const tokenId = claims.tokenId ?? hashToken(token);
+    const { subject, roles, issuedAt, expiresAt } = claims;
+    const known = await standing(subject, tokenId);
+    const { id, revoked, validFrom } = known ?? (await insertUser(subject, tokenId));
+    if (revoked || issuedAt.getTime() < validFrom.getTime()) throw refused('TOKEN_INVALID');
+    return { id, roles, tokenId, issuedAt, expiresAt };
+  }
+
+  async function insertUser(subject: string, tokenId: string): Promise<Standing> {
+    await db.query(
+      'INSERT INTO users (id, subject, created_at) VALUES ($1, $2, $3) ON CONFLICT (subject) DO NOTHING',
+      [newId('usr'), subject, new Date(clock.now())],
+    );
+    return (await standing(subject, tokenId)) as Standing;
+  }
+
+  interface Standing {
+    readonly id: string;
+    readonly validFrom: Date;
+    readonly revoked: boolean;
+  }
+
+  async function standing(subject: string, tokenId: string): Promise<Standing | undefined> {
+    const rows = await db.query<Standing>(
+      `SELECT id, tokens_valid_from AS "validFrom",
+              EXISTS (SELECT 1 FROM revoked_tokens WHERE token_id = $2) AS revoked
+       FROM users WHERE subject = $1`,
+      [subject, tokenId],
+    );
+    return rows[0];
+  }
+
+  /**
+   * @throws PublicError UNAUTHENTICATED (with `reason`) for a bad or expired token, BAD_USER_INPUT for too
+   * many, UNAVAILABLE when tokens cannot be checked.
+   */
+  return async ({ authorization, accessTokens: further }: Credentials): Promise<Viewer> => {
+    const bearer = authorization === undefined ? undefined : /^Bearer +(\S+)$/i.exec(authorization)?.[1];
+    if (authorization !== undefined && bearer === undefined) throw refused('TOKEN_INVALID');
+    if (further.length > maximumAccessTokens)
+      throw new PublicError('BAD_USER_INPUT', `At most ${maximumAccessTokens} access tokens.`, {
+        argument: 'accessTokens',
+      });
+    const isCapability = bearer !== undefined && looksLikeAccessToken(bearer);
+    const user = bearer !== undefined && !isCapability ? await userOf(bearer) : undefined;
+    const tokens = isCapability ? [bearer, ...further] : further;
+    const objects = tokens.length > 0 ? await accessTokens.objectsOf(db, tokens) : [];
+    const opened = new Set<string>();
+    for (const object of objects) {
+      if (object === undefined) throw refused('TOKEN_INVALID');
+      opened.add(object);
+    }
+    return { user, objects: opened, bearerObject: isCapability ? objects[0] : undefined };
+  };
+}

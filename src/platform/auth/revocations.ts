@@ -1,0 +1,56 @@
+import type { Clock } from '../clock.ts';
+import type { Database } from '../database/database.ts';
+import { type Feeds, subscribe } from '../feed/subscribe.ts';
+import type { Log } from '../log/log.ts';
+import type { Connections } from './connections.ts';
+import type { ViewerUser } from './viewer.ts';
+
+/** The feed of ended rights, which every node follows. */
+const topic = 'revocations';
+
+export type Revocations = ReturnType<typeof createRevocations>;
+
+interface Dependencies {
+  readonly db: Database;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** Ends rights before their time. */
+export function createRevocations({ db, log, clock }: Dependencies) {
+  return {
+    /** Revokes one token; it is remembered until it would have expired. */
+    async revokeToken(tokenId: string, expiresAt: Date): Promise<void> {
+      await db.transaction(async (tx) => {
+        await tx.query(
+          'INSERT INTO revoked_tokens (token_id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING',
+          [tokenId, expiresAt],
+        );
+        log.append(tx, { type: 'TokenRevoked', facts: { tokenId }, topics: [topic] });
+      });
+    },
+
+    /** Revokes every token that a user has been issued until now. */
+    async revokeUser(userId: string): Promise<void> {
+      const now = new Date(clock.now());
+      await db.transaction(async (tx) => {
+        await tx.query('UPDATE users SET tokens_valid_from = $2 WHERE id = $1', [userId, now]);
+        log.append(tx, { type: 'UserRevoked', facts: { userId, before: now.getTime() }, topics: [topic] });
+      });
+    },
+  };
+}
+
+/** Ends this node's connections as rights are revoked, until the signal is aborted. */
+export async function followRevocations(
+  feeds: Feeds,
+  connections: Connections,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const { event } of await subscribe(feeds, { topic, signal })) {
+    const { tokenId, userId, before } = event.facts;
+    const isRevoked = ({ id, issuedAt, tokenId: own }: ViewerUser) =>
+      own === tokenId || (id === userId && issuedAt.getTime() < Number(before));
+    connections.endWhere('TOKEN_REVOKED', ({ user }) => user !== undefined && isRevoked(user));
+  }
+}

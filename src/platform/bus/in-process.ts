@@ -1,0 +1,23 @@
+import type { Bus, BusMessage } from './bus.ts';
+
+/** The bus of a single process. */
+export function createInProcessBus(): Bus {
+  const listeners = new Map<string, Set<(message: BusMessage) => void>>();
+  return {
+    connected: true,
+    publish(message) {
+      for (const hear of listeners.get(message.topic) ?? []) hear(message);
+    },
+    async listen(topic, hear) {
+      const hearing = listeners.get(topic) ?? new Set();
+      listeners.set(topic, hearing.add(hear));
+      return () => {
+        hearing.delete(hear);
+        if (hearing.size === 0 && listeners.get(topic) === hearing) listeners.delete(topic);
+      };
+    },
+    async close() {
+      listeners.clear();
+    },
+  };
+}

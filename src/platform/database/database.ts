@@ -1,0 +1,90 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+/** Rows as the drivers give them: int8 as bigint, timestamptz as Date, jsonb parsed. */
+export interface Queryable {
+  query<Row>(sql: string, parameters?: readonly unknown[]): Promise<Row[]>;
+}
+
+/** An open transaction, and what has to happen around its commit. */
+export interface Transaction extends Queryable {
+  /** Runs as the last statements before COMMIT, once however often the same step is given. */
+  beforeCommit(step: (tx: Transaction) => Promise<void>): void;
+  /** Runs after COMMIT, in the order given; never when the transaction is rolled back. */
+  afterCommit(step: () => void): void;
+}
+
+export interface Database extends Queryable {
+  /**
+   * Runs `work` in one transaction. What the database aborts as deadlocked or not serialisable is run
+   * again, at most three times, so `work` must do nothing outside the database.
+   */
+  transaction<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result>;
+  /** True when no other process can use this database: what a killed process held is free at start. */
+  readonly exclusive: boolean;
+  close(): Promise<void>;
+}
+
+/** What a driver brings: statements on one connection, and a way to have one for a transaction. */
+export interface Driver extends Queryable {
+  /** BEGIN, `work`, COMMIT or ROLLBACK on one connection. */
+  begin<Result>(work: (connection: Queryable) => Promise<Result>): Promise<Result>;
+  readonly exclusive: boolean;
+  close(): Promise<void>;
+}
+
+const maximumRetries = 3;
+const serializationFailure = '40001';
+const deadlockDetected = '40P01';
+
+/** One interface over the drivers: transactions with commit hooks and bounded retries. */
+export function createDatabase(driver: Driver): Database {
+  // On one connection a statement outside the transaction that waits inside it waits for ever.
+  const inside = new AsyncLocalStorage<true>();
+
+  async function attempt<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
+    const before = new Set<(tx: Transaction) => Promise<void>>();
+    const after: Array<() => void> = [];
+    const result = await driver.begin((connection) => {
+      const tx: Transaction = {
+        query: (sql, parameters) => connection.query(sql, parameters),
+        beforeCommit: (step) => before.add(step),
+        afterCommit: (step) => after.push(step),
+      };
+      return inside.run(true, async () => {
+        const value = await work(tx);
+        for (const step of before) await step(tx);
+        return value;
+      });
+    });
+    for (const step of after) step();
+    return result;
+  }
+
+  function refuseInside(): void {
+    if (inside.getStore()) throw new Error('The database was used outside of the open transaction.');
+  }
+
+  return {
+    exclusive: driver.exclusive,
+    async query(sql, parameters) {
+      refuseInside();
+      return driver.query(sql, parameters);
+    },
+    async transaction(work) {
+      refuseInside();
+      for (let retry = 0; ; retry += 1) {
+        try {
+          return await attempt(work);
+        } catch (error) {
+          if (retry === maximumRetries || !isRetryable(error)) throw error;
+        }
+      }
+    },
+    close: () => driver.close(),
+  };
+}
+
+function isRetryable(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return code === serializationFailure || code === deadlockDetected;
+}

@@ -1,0 +1,166 @@
+import type { Bus, BusMessage } from '../bus/bus.ts';
+import type { LogRow } from '../log/event.ts';
+import type { Log } from '../log/log.ts';
+import { createFeed, type Feed } from './feed.ts';
+
+export type Hub = ReturnType<typeof createHub>;
+
+interface Dependencies {
+  readonly log: Pick<Log, 'heads' | 'readPages'>;
+  readonly bus: Bus;
+  readonly onError: (error: unknown) => void;
+  /** How much of each topic is kept at hand; bytes of facts. */
+  readonly ringBytes?: number;
+  /** How often the heads of the watched topics are compared with the log, while the bus is there; ms. */
+  readonly repairEveryMs?: number;
+}
+
+interface Watched {
+  readonly feed: Feed;
+  /** Settles once the bus listens and the head is known; whoever attached waits for it before leaving. */
+  readonly ready: Promise<void>;
+  stop: (() => void) | undefined;
+}
+
+/** With the bus away the log itself is asked this often; ms. */
+const repairWithoutBusMs = 250;
+const repairPage = 500;
+
+/** The feeds of this node: one for each watched topic, however many watch it. */
+export function createHub({ log, bus, onError, ringBytes = 262_144, repairEveryMs = 10_000 }: Dependencies) {
+  const feeds = new Map<string, Watched>();
+  const behind = new Set<string>();
+  let reading: Promise<void> | undefined;
+  let lastRepair = Date.now();
+
+  function watch(topic: string): Watched {
+    const feed = createFeed(topic, ringBytes);
+    const watched: Watched = { feed, ready: Promise.resolve().then(begin), stop: undefined };
+    feeds.set(topic, watched);
+    return watched;
+
+    async function begin(): Promise<void> {
+      watched.stop = await bus.listen(topic, (message) => hear(watched, message));
+      const head = (await log.heads([topic])).get(topic);
+      feed.start(head?.head ?? 0);
+    }
+  }
+
+  function hear({ feed, ready }: Watched, message: BusMessage): void {
+    if (message.kind === 'EPHEMERAL') feed.offer(message);
+    else
+      ready.then(
+        () => message.seq > feed.head && repair([feed.topic]),
+        () => {},
+      );
+  }
+
+  /** Reads what is missing: one query for all topics found behind until it starts. */
+  function repair(topics: Iterable<string>): void {
+    for (const topic of topics) behind.add(topic);
+    reading ??= readBehind().catch(failed).finally(finished);
+  }
+
+  function finished(): void {
+    reading = undefined;
+    if (behind.size > 0) repair([]);
+  }
+
+  /** The next tick of the timer finds out again what is behind. */
+  function failed(error: unknown): void {
+    lastRepair = 0;
+    onError(error);
+  }
+
+  async function readBehind(): Promise<void> {
+    await Promise.resolve();
+    const after = new Map<string, number>();
+    for (const topic of behind) {
+      const watched = feeds.get(topic);
+      if (watched) after.set(topic, watched.feed.head);
+    }
+    behind.clear();
+    if (after.size === 0) return;
+    const byTopic = groupByTopic(await log.readPages(after, repairPage));
+    const full = [...byTopic].filter(([, rows]) => rows.length === repairPage).map(([topic]) => topic);
+    for (const [topic, rows] of byTopic) feeds.get(topic)?.feed.accept(rows);
+    for (const [topic, { head }] of full.length > 0 ? await log.heads(full) : [])
+      feeds.get(topic)?.feed.jump(head);
+  }
+
+  async function compareHeads(): Promise<void> {
+    if (feeds.size === 0) return;
+    const heads = await log.heads([...feeds.keys()]);
+    repair(
+      [...heads].filter(([topic, { head }]) => head > (feeds.get(topic)?.feed.head ?? head)).map(([t]) => t),
+    );
+  }
+
+  const timer = setInterval(() => {
+    const due = bus.connected ? repairEveryMs : repairWithoutBusMs;
+    if (Date.now() - lastRepair < due) return;
+    lastRepair = Date.now();
+    compareHeads().catch(failed);
+  }, repairWithoutBusMs);
+  timer.unref();
+
+  return {
+    /** Joins the feed of a topic; it is watched from when this resolves. `leave` exactly once. */
+    async attach(topic: string): Promise<{ feed: Feed; leave: () => void }> {
+      const watched = feeds.get(topic) ?? watch(topic);
+      const { feed } = watched;
+      feed.members += 1;
+      const leave = () => {
+        feed.members -= 1;
+        if (feed.members > 0) return;
+        feeds.delete(topic);
+        watched.stop?.();
+      };
+      try {
+        await watched.ready;
+      } catch (error) {
+        leave();
+        throw error;
+      }
+      return { feed, leave };
+    },
+
+    /** Hands this process' own commits to its feeds, and wakes the other nodes. */
+    committed(rows: readonly LogRow[]): void {
+      for (const [topic, own] of groupByTopic(rows)) {
+        const feed = feeds.get(topic)?.feed;
+        if (feed && !feed.accept(own)) repair([topic]);
+        const last = own[own.length - 1] as LogRow;
+        bus.publish({ kind: 'WAKE', topic, epoch: last.epoch, seq: last.seq });
+      }
+    },
+
+    /** Reads what a topic is known to lack. */
+    catchUp: (topic: string) => repair([topic]),
+
+    /** Compares the heads of all watched topics with the log now. */
+    compareHeads,
+
+    /** How many topics are watched, and by how many subscribers. */
+    size(): { topics: number; members: number } {
+      let members = 0;
+      for (const { feed } of feeds.values()) members += feed.members;
+      return { topics: feeds.size, members };
+    },
+
+    async close(): Promise<void> {
+      clearInterval(timer);
+      await reading;
+    },
+  };
+}
+
+function groupByTopic(rows: readonly LogRow[]): Map<string, LogRow[]> {
+  const groups = new Map<string, LogRow[]>();
+  for (const row of rows) {
+    const group = groups.get(row.topic);
+    if (group) group.push(row);
+    else groups.set(row.topic, [row]);
+  }
+  return groups;
+}

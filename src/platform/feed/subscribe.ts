@@ -1,0 +1,194 @@
+import type { Ephemeral } from '../bus/bus.ts';
+import type { Clock } from '../clock.ts';
+import { PublicError } from '../errors.ts';
+import { newId } from '../ids.ts';
+import { encodeCursor, type Position, parseCursor, startCursor } from '../log/cursor.ts';
+import type { Facts, LogEvent, LogRow, TopicHead } from '../log/event.ts';
+import type { Log } from '../log/log.ts';
+import type { Hub } from './hub.ts';
+
+/** An event on its way to one subscriber. Events of one batch were read together. */
+export interface Delivery {
+  readonly event: LogEvent;
+  readonly cursor: string;
+  readonly batch: object;
+}
+
+/** Why a subscriber is shown the present state: it has just come, or what it missed is no longer kept. */
+export type SnapshotReason = 'SUBSCRIBED' | 'GAP';
+
+/** What a subscription is made from. */
+export interface Feeds {
+  readonly hub: Hub;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** The event that shows the present state. */
+interface Snapshot {
+  readonly type: string;
+  readonly facts: Facts;
+}
+
+export interface SubscribeOptions {
+  readonly topic: string;
+  /** Everything behind this cursor first. Absent: the snapshot, or live from now. */
+  readonly after?: string | null | undefined;
+  /** For feeds that can show the present state; the reason is added to the facts. */
+  readonly snapshot?: Snapshot;
+  /** Events that do not pass are left out; they keep their place in the sequence. */
+  readonly filter?: (event: LogEvent) => boolean;
+  /** Ends the subscription from outside. */
+  readonly signal?: AbortSignal;
+}
+
+/** A running subscription: `position` is the cursor at which it began. */
+export interface Subscription extends AsyncIterableIterator<Delivery> {
+  readonly position: string;
+  return(): Promise<IteratorResult<Delivery>>;
+}
+
+const pageSize = 100;
+
+/**
+ * Subscribes to a topic: attaches to its feed, then reads where the topic stands, then tells the past, then
+ * tails. The subscriber is a position; it holds at most one page of events.
+ * @throws PublicError BAD_USER_INPUT for a malformed cursor; CURSOR_EXPIRED, with the `cursor` to begin anew
+ * from, when what lies behind it can no longer be told and the feed has no snapshot.
+ */
+export async function subscribe(
+  { hub, log, clock }: Feeds,
+  { topic, after, snapshot, filter = () => true, signal }: SubscribeOptions,
+): Promise<Subscription> {
+  const resume = after == null || after === startCursor ? undefined : parseCursor(after, topic);
+  const { feed, leave } = await hub.attach(topic);
+  let position: Position;
+  let page: Delivery[] = [];
+  let ended = false;
+  let shownEphemeral: string | undefined;
+  let wake: (() => void) | undefined;
+
+  try {
+    const head = await whereItStands();
+    if (head.head > feed.head) hub.catchUp(topic);
+    position = begin(head);
+  } catch (error) {
+    leave();
+    throw error;
+  }
+
+  async function whereItStands(): Promise<TopicHead> {
+    return (await log.heads([topic])).get(topic) as TopicHead;
+  }
+
+  function begin(head: TopicHead): Position {
+    const at = (seq: number) => ({ topic, epoch: head.epoch, seq });
+    if (resume) {
+      const { epoch, seq } = resume;
+      return epoch === head.epoch && seq >= head.trimmedTo && seq <= head.head ? resume : anew(head);
+    }
+    if (after === startCursor) return at(head.trimmedTo);
+    if (snapshot) page = [present('SUBSCRIBED', at(head.head), snapshot)];
+    return at(head.head);
+  }
+
+  /** What was missed cannot be told: shows the present state, or refuses and says where to begin anew. */
+  function anew({ epoch, head }: TopicHead): Position {
+    const now = { topic, epoch, seq: head };
+    if (!snapshot)
+      throw new PublicError('CURSOR_EXPIRED', 'What lies behind this cursor is no longer kept.', {
+        cursor: encodeCursor(now),
+      });
+    page = [present('GAP', now, snapshot)];
+    return now;
+  }
+
+  function present(reason: SnapshotReason, at: Position, { type, facts }: Snapshot): Delivery {
+    const event = {
+      id: newId('evt'),
+      type,
+      version: 1,
+      facts: { ...facts, reason },
+      occurredAt: new Date(clock.now()),
+    };
+    return { event, cursor: encodeCursor(at), batch: {} };
+  }
+
+  function deliver(rows: readonly LogRow[]): void {
+    const batch = {};
+    page = rows
+      .filter((row) => filter(row.event))
+      .map((row) => ({ event: row.event, cursor: encodeCursor(row), batch }));
+  }
+
+  const unseen = (): Ephemeral | undefined =>
+    feed.ephemeral?.seq === position.seq && feed.ephemeral.event.id !== shownEphemeral
+      ? feed.ephemeral
+      : undefined;
+
+  /** Fills the page with what lies behind the position. */
+  async function advance(): Promise<void> {
+    if (position.seq < feed.head) {
+      const rows = feed.after(position.seq, pageSize) ?? (await log.readPage(topic, position.seq, pageSize));
+      const last = rows[rows.length - 1];
+      if (last && rows[0]?.seq === position.seq + 1) {
+        position = { topic, epoch: last.epoch, seq: last.seq };
+        deliver(rows);
+      } else {
+        position = anew(await whereItStands());
+      }
+      return;
+    }
+    const ephemeral = unseen();
+    if (!ephemeral) return;
+    shownEphemeral = ephemeral.event.id;
+    if (filter(ephemeral.event))
+      page = [{ event: ephemeral.event, cursor: encodeCursor(position), batch: {} }];
+  }
+
+  /** Waits for a change; called in the same tick that found nothing to do. */
+  function change(): Promise<void> {
+    return new Promise((resolve) => {
+      const forget = feed.wait(resolve);
+      wake = () => {
+        forget();
+        resolve();
+      };
+    });
+  }
+
+  function end(): void {
+    if (ended) return;
+    ended = true;
+    page = [];
+    signal?.removeEventListener('abort', end);
+    leave();
+    wake?.();
+  }
+
+  if (signal?.aborted) end();
+  signal?.addEventListener('abort', end);
+
+  const subscription: Subscription = {
+    position: encodeCursor(position),
+    async next() {
+      try {
+        while (!ended) {
+          const value = page.shift();
+          if (value) return { done: false, value };
+          await (position.seq < feed.head || unseen() ? advance() : change());
+        }
+      } catch (error) {
+        end();
+        throw error;
+      }
+      return { done: true, value: undefined };
+    },
+    async return() {
+      end();
+      return { done: true, value: undefined };
+    },
+    [Symbol.asyncIterator]: () => subscription,
+  };
+  return subscription;
+}

@@ -1,0 +1,33 @@
+import { badInput } from '../errors.ts';
+
+/** A position in a topic: everything up to and including `seq` has been seen. */
+export interface Position {
+  readonly topic: string;
+  readonly epoch: string;
+  readonly seq: number;
+}
+
+/** The position before the first kept event, as clients write it. */
+export const startCursor = 'START';
+
+/** The opaque text of a position: base64url of epoch, sequence and topic. It grants nothing. */
+export function encodeCursor(position: Position): string {
+  return Buffer.from(`${position.epoch}.${position.seq}.${position.topic}`).toString('base64url');
+}
+
+/**
+ * Reads a cursor, strictly: only what `encodeCursor` writes.
+ * @throws PublicError BAD_USER_INPUT when it is malformed or of another topic.
+ */
+export function parseCursor(text: string, topic: string): Position {
+  const decoded = Buffer.from(text, 'base64url').toString();
+  const match = /^([0-9a-f]{12})\.(0|[1-9][0-9]{0,14})\.(.+)$/s.exec(decoded);
+  const [, epoch, seq, ofTopic] = match ?? [];
+  if (epoch === undefined || ofTopic === undefined) throw malformed();
+  const position = { topic: ofTopic, epoch, seq: Number(seq) };
+  if (encodeCursor(position) !== text) throw malformed();
+  if (ofTopic !== topic) throw badInput('after', 'The cursor belongs to another feed.');
+  return position;
+}
+
+const malformed = () => badInput('after', 'The cursor is malformed.');

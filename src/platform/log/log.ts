@@ -1,0 +1,180 @@
+import type { Clock } from '../clock.ts';
+import type { Database, Transaction } from '../database/database.ts';
+import { newId } from '../ids.ts';
+import type { Facts, LogRow, TopicHead } from './event.ts';
+
+/** An event to be appended: its facts, and every topic that it belongs to. */
+export interface NewEvent {
+  readonly type: string;
+  readonly version?: number;
+  readonly facts: Facts;
+  readonly topics: readonly string[];
+}
+
+/** A part of a topic; both ends are left out. */
+export interface LogRange {
+  readonly after: number;
+  readonly before: number;
+  readonly limit: number;
+  readonly newestFirst: boolean;
+}
+
+export type Log = ReturnType<typeof createLog>;
+
+interface Dependencies {
+  readonly db: Database;
+  readonly clock: Clock;
+  /** Hears the rows of each transaction after its commit, in commit order for each topic. */
+  readonly onCommitted: (rows: readonly LogRow[]) => void;
+}
+
+/** The append-only log: each topic numbered gaplessly from 1, in commit order. */
+export function createLog({ db, clock, onCommitted }: Dependencies) {
+  const pending = new WeakMap<Transaction, Array<NewEvent & { id: string; occurredAt: Date }>>();
+
+  async function flush(tx: Transaction): Promise<void> {
+    const events = pending.get(tx) ?? [];
+    const rows = await insertEvents(tx, events);
+    tx.afterCommit(() => onCommitted(rows));
+  }
+
+  return {
+    /**
+     * Appends events in the transaction that makes them true. They are written by its last statement,
+     * which locks the heads of all topics in sorted order, so that commit order is sequence order.
+     */
+    append(tx: Transaction, ...events: readonly NewEvent[]): void {
+      const known = pending.get(tx) ?? [];
+      pending.set(tx, known);
+      for (const event of events)
+        known.push({ ...event, id: newId('evt'), occurredAt: new Date(clock.now()) });
+      tx.beforeCommit(flush);
+    },
+
+    /** At most `limit` rows of a topic behind a sequence, in order. */
+    async readPage(topic: string, after: number, limit: number): Promise<LogRow[]> {
+      const rows = await db.query<RawRow>(
+        `${selectRows} WHERE p.topic = $1 AND p.seq > $2 ORDER BY p.seq LIMIT $3`,
+        [topic, after, limit],
+      );
+      return rows.map(toLogRow);
+    },
+
+    /** For each topic at most `limit` rows behind its sequence, in order: one query for all of them. */
+    async readPages(after: ReadonlyMap<string, number>, limit: number): Promise<LogRow[]> {
+      const rows = await db.query<RawRow>(
+        `SELECT page.* FROM unnest($1::text[], $2::bigint[]) AS wanted(topic, seq)
+         CROSS JOIN LATERAL (
+           ${selectRows} WHERE p.topic = wanted.topic AND p.seq > wanted.seq ORDER BY p.seq LIMIT $3
+         ) page ORDER BY page.topic, page.seq`,
+        [[...after.keys()], [...after.values()], limit],
+      );
+      return rows.map(toLogRow);
+    },
+
+    /** At most `limit` rows of a topic between two sequences, from one end or the other. */
+    async readRange(topic: string, { after, before, limit, newestFirst }: LogRange): Promise<LogRow[]> {
+      const rows = await db.query<RawRow>(
+        `${selectRows} WHERE p.topic = $1 AND p.seq > $2 AND p.seq < $3
+         ORDER BY p.seq ${newestFirst ? 'DESC' : 'ASC'} LIMIT $4`,
+        [topic, after, before, limit],
+      );
+      return rows.map(toLogRow);
+    },
+
+    /** Where these topics stand; a topic without events stands at 0 of the database's epoch. */
+    async heads(topics: readonly string[]): Promise<ReadonlyMap<string, TopicHead>> {
+      const rows = await db.query<{ topic: string; epoch: string; head: bigint; trimmedTo: bigint }>(
+        `SELECT wanted.topic, coalesce(t.epoch, i.epoch) AS epoch, coalesce(t.head, 0) AS head,
+                coalesce(t.trimmed_to, 0) AS "trimmedTo"
+         FROM unnest($1::text[]) AS wanted(topic) CROSS JOIN database_info i
+         LEFT JOIN topics t ON t.topic = wanted.topic`,
+        [topics],
+      );
+      return new Map(
+        rows.map((row) => [
+          row.topic,
+          { epoch: row.epoch, head: Number(row.head), trimmedTo: Number(row.trimmedTo) },
+        ]),
+      );
+    },
+  };
+}
+
+interface RawRow {
+  topic: string;
+  epoch: string;
+  seq: bigint;
+  id: string;
+  type: string;
+  version: number;
+  facts: Facts;
+  occurredAt: Date;
+}
+
+const selectRows = `
+  SELECT p.topic, t.epoch, p.seq, e.id, e.type, e.version, e.facts, e.occurred_at AS "occurredAt"
+  FROM topic_events p JOIN topics t ON t.topic = p.topic JOIN events e ON e.id = p.event_id`;
+
+function toLogRow(row: RawRow): LogRow {
+  const { topic, epoch, seq, ...event } = row;
+  return { topic, epoch, seq: Number(seq), event };
+}
+
+type StampedEvent = NewEvent & { readonly id: string; readonly occurredAt: Date };
+
+/** One statement: raises each head by its number of events, in sorted order, and inserts the rows. */
+async function insertEvents(tx: Transaction, events: readonly StampedEvent[]): Promise<LogRow[]> {
+  const placements = new Map<string, StampedEvent[]>();
+  for (const event of events)
+    for (const topic of event.topics) placements.set(topic, [...(placements.get(topic) ?? []), event]);
+  const stored = events.map((event) => ({
+    id: event.id,
+    type: event.type,
+    version: event.version ?? 1,
+    facts: event.facts,
+    occurred_at: event.occurredAt,
+  }));
+  const heads = await tx.query<{ topic: string; epoch: string; head: bigint }>(
+    `WITH placements AS (
+       SELECT * FROM jsonb_to_recordset($2::jsonb) AS p(topic text, event_id text, back int)
+     ), heads AS (
+       INSERT INTO topics AS t (topic, epoch, head)
+       SELECT p.topic, (SELECT epoch FROM database_info), count(*) FROM placements p
+       GROUP BY p.topic ORDER BY p.topic
+       ON CONFLICT (topic) DO UPDATE SET head = t.head + excluded.head
+       RETURNING topic, epoch, head
+     ), stored AS (
+       INSERT INTO events (id, type, version, facts, occurred_at)
+       SELECT * FROM jsonb_to_recordset($1::jsonb)
+         AS e(id text, type text, version int, facts jsonb, occurred_at timestamptz)
+     ), placed AS (
+       INSERT INTO topic_events (topic, seq, event_id)
+       SELECT h.topic, h.head - p.back, p.event_id FROM placements p JOIN heads h ON h.topic = p.topic
+     )
+     SELECT topic, epoch, head FROM heads`,
+    [
+      JSON.stringify(stored),
+      JSON.stringify(
+        [...placements].flatMap(([topic, placed]) =>
+          placed.map((event, index) => ({ topic, event_id: event.id, back: placed.length - 1 - index })),
+        ),
+      ),
+    ],
+  );
+  return heads.flatMap(({ topic, epoch, head }) => {
+    const placed = placements.get(topic) ?? [];
+    return placed.map((event, index) => ({
+      topic,
+      epoch,
+      seq: Number(head) - placed.length + 1 + index,
+      event: {
+        id: event.id,
+        type: event.type,
+        version: event.version ?? 1,
+        facts: event.facts,
+        occurredAt: event.occurredAt,
+      },
+    }));
+  });
+}

@@ -1,0 +1,36 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/** What can be read off the running server at the moment of a scrape. */
+interface Readings {
+  readonly connections: () => number;
+  readonly feeds: () => { topics: number; members: number };
+  readonly sockets: () => number;
+}
+
+/** The metrics in the format of Prometheus. */
+export function createMetrics(readings: Readings) {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  gauge('satwire_connections', 'Open sockets and requests.', readings.connections);
+  gauge('satwire_websockets', 'Open WebSockets.', readings.sockets);
+  gauge('satwire_feed_topics', 'Topics that somebody watches.', () => readings.feeds().topics);
+  gauge('satwire_subscriptions', 'Running subscriptions.', () => readings.feeds().members);
+  const counter = (name: string, help: string) => new Counter({ name, help, registers: [registry] });
+  return {
+    registry,
+    eventsAppended: counter('satwire_events_appended_total', 'Rows of the log written by this process.'),
+    workFailures: counter('satwire_work_failures_total', 'Attempts at durable work that failed.'),
+    unexpectedErrors: counter('satwire_unexpected_errors_total', 'Errors that were masked.'),
+  };
+}

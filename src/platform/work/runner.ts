@@ -1,0 +1,119 @@
+import type { Clock } from '../clock.ts';
+import type { LeasedWork, WorkQueue } from './queue.ts';
+
+/** Does one kind of work. It may be begun again after a crash, so its effects must be idempotent. */
+export interface WorkHandler {
+  /**
+   * @returns when to do it again; nothing when it is done.
+   * @throws to have it done again after a pause that grows with the attempts.
+   */
+  run(work: LeasedWork, signal: AbortSignal): Promise<Date | undefined>;
+  /** How many of this kind at once. */
+  readonly concurrency: number;
+}
+
+export type WorkRunner = ReturnType<typeof createWorkRunner>;
+
+interface Dependencies {
+  readonly queue: WorkQueue;
+  readonly clock: Clock;
+  readonly handlers: Readonly<Record<string, WorkHandler>>;
+  readonly onError: (error: unknown, work?: LeasedWork) => void;
+}
+
+/** What every process' holders are called; those of a dead one can be freed by it. */
+export const nodeHolderPrefix = 'node:';
+
+const leaseMs = 30_000;
+const longestSleepMs = 1_000;
+
+/** The pause before an attempt is repeated: doubling from 250 ms to a minute, with jitter; ms. */
+export function backoffMs(attempts: number, random = Math.random()): number {
+  return Math.min(250 * 2 ** Math.min(attempts - 1, 10), 60_000) * (0.75 + random / 2);
+}
+
+/** Does the due work of its kinds: sleeps until the next is due, wakes when some is scheduled. */
+export function createWorkRunner({ queue, clock, handlers, onError }: Dependencies) {
+  const kinds = Object.keys(handlers);
+  const running = new Map<string, Set<Promise<void>>>(kinds.map((kind) => [kind, new Set()]));
+  const stopping = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  let looking: Promise<void> | undefined;
+  let lookAgain = false;
+
+  async function perform(handler: WorkHandler, work: LeasedWork): Promise<void> {
+    const renewal = setInterval(() => {
+      queue.renew(work, leaseMs).catch((error) => onError(error, work));
+    }, leaseMs / 3);
+    try {
+      const again = await handler.run(work, stopping.signal);
+      await (again ? queue.postpone(work, again) : queue.finish(work));
+    } catch (error) {
+      if (!stopping.signal.aborted) onError(error, work);
+      const pause = stopping.signal.aborted ? 0 : backoffMs(work.attempts);
+      await queue.postpone(work, new Date(clock.now() + pause));
+    } finally {
+      clearInterval(renewal);
+    }
+  }
+
+  const room = (kind: string) =>
+    (handlers[kind] as WorkHandler).concurrency - (running.get(kind) as Set<Promise<void>>).size;
+
+  async function look(): Promise<void> {
+    for (const [kind, handler] of Object.entries(handlers)) {
+      const busy = running.get(kind) as Set<Promise<void>>;
+      for (const work of await queue.lease(kind, room(kind), nodeHolderPrefix, leaseMs)) {
+        const task: Promise<void> = perform(handler, work)
+          .catch((error) => onError(error, work))
+          .finally(() => {
+            busy.delete(task);
+            poke();
+          });
+        busy.add(task);
+      }
+    }
+    const next = await queue.nextDue(kinds.filter((kind) => room(kind) > 0));
+    const sleepMs = next ? next.getTime() - clock.now() : longestSleepMs;
+    sleep(Math.min(Math.max(sleepMs, 20), longestSleepMs));
+  }
+
+  function sleep(ms: number): void {
+    clearTimeout(timer);
+    if (!stopping.signal.aborted) timer = setTimeout(poke, ms);
+  }
+
+  function poke(): void {
+    lookAgain = true;
+    looking ??= lookWhileAsked().finally(() => {
+      looking = undefined;
+      if (lookAgain && !stopping.signal.aborted) poke();
+    });
+  }
+
+  async function lookWhileAsked(): Promise<void> {
+    while (lookAgain && !stopping.signal.aborted) {
+      lookAgain = false;
+      await look().catch((error) => {
+        onError(error);
+        sleep(longestSleepMs);
+      });
+    }
+  }
+
+  const forget = queue.onScheduled(poke);
+
+  return {
+    /** Looks for due work now, and from then on by itself. */
+    start: poke,
+
+    /** Begins nothing more, tells what runs to stop, and waits for it. */
+    async stop(): Promise<void> {
+      forget();
+      stopping.abort();
+      clearTimeout(timer);
+      await looking;
+      await Promise.all([...running.values()].flatMap((tasks) => [...tasks]));
+    },
+  };
+}

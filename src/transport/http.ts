@@ -1,0 +1,69 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Logger } from '../platform/telemetry/logger.ts';
+
+/** Answers one request; `parameters` are the path's parts behind the route's. */
+export type Route = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  parameters: readonly string[],
+) => unknown;
+
+/** What is served: `POST /dev/stub/pay/*`; a method of `*` takes any. */
+export type Routes = Readonly<Record<string, Route>>;
+
+/** An HTTP server over a table of routes. */
+export function createHttpServer(routes: Routes, logger: Logger): Server {
+  return createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) => {
+    const { pathname } = new URL(request.url as string, 'http://localhost');
+    const found = find(routes, request.method as string, pathname);
+    if (!found) {
+      answer(response, 404, { error: 'Not found.' });
+      return;
+    }
+    Promise.resolve(found.route(request, response, found.parameters)).catch((error) => {
+      logger.error({ err: error }, 'request failed');
+      if (!response.headersSent) answer(response, 500, { error: 'Unexpected error.' });
+    });
+  });
+}
+
+function find(routes: Routes, method: string, pathname: string) {
+  for (const [pattern, route] of Object.entries(routes)) {
+    const [routeMethod, routePath] = pattern.split(' ') as [string, string];
+    if (routeMethod !== '*' && routeMethod !== method && !(routeMethod === 'GET' && method === 'HEAD'))
+      continue;
+    if (routePath === pathname) return { route, parameters: [] };
+    const prefix = routePath.slice(0, -1);
+    if (routePath.endsWith('/*') && pathname.startsWith(prefix))
+      return { route, parameters: pathname.slice(prefix.length).split('/') };
+  }
+  return undefined;
+}
+
+/** Answers with JSON. */
+export function answer(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'cache-control': 'no-store',
+  });
+  response.end(JSON.stringify(body));
+}
+
+/**
+ * Reads a small JSON body.
+ * @returns undefined when it is too large or no JSON.
+ */
+export async function readJson(request: IncomingMessage, maximumBytes: number): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maximumBytes) return undefined;
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}

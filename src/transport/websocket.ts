@@ -1,0 +1,193 @@
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type ExecutionArgs, type ExecutionResult, GraphQLError } from 'graphql';
+import { CloseCode, type ServerOptions } from 'graphql-ws';
+import { type Extra, useServer } from 'graphql-ws/use/ws';
+import { WebSocketServer } from 'ws';
+import { rootCause, UnknownEventError } from '../graphql/errors.ts';
+import type { Authenticate, Credentials } from '../platform/auth/authenticate.ts';
+import type { Connection, Connections, EndReason } from '../platform/auth/connections.ts';
+import { PublicError } from '../platform/errors.ts';
+import { isOriginAllowed } from './request.ts';
+import type { Yoga } from './yoga.ts';
+
+interface Dependencies {
+  readonly yoga: Yoga;
+  readonly authenticate: Authenticate;
+  readonly connections: Connections;
+  readonly path: string;
+  readonly allowedOrigins: readonly string[];
+  readonly maximumMessageBytes: number;
+  /** How many operations one socket may have running; 0 for any number. */
+  readonly maximumOperations: number;
+}
+
+/** Close codes beside those of graphql-ws; clients reconnect at all of these. */
+const closeCodes = { goingAway: 1001, serviceRestart: 1012, tryAgainLater: 1013 } as const;
+
+const endings: Readonly<Record<EndReason, readonly [code: number, reason: string]>> = {
+  TOKEN_EXPIRED: [CloseCode.Forbidden, 'Token expired'],
+  TOKEN_REVOKED: [CloseCode.Unauthorized, 'Token revoked'],
+  REPLACED: [closeCodes.goingAway, 'Replaced'],
+  SHUTDOWN: [closeCodes.goingAway, 'Going away'],
+};
+
+/** A subscription that was refused: told as an `error` message, which graphql-ws sends for what is thrown. */
+class RefusedOperation extends Error {
+  readonly errors: readonly GraphQLError[];
+
+  constructor(errors: readonly GraphQLError[]) {
+    super('refused');
+    this.errors = errors;
+  }
+}
+
+interface SocketExtra extends Extra, Record<PropertyKey, unknown> {
+  connection?: Connection;
+}
+
+type Options = ServerOptions<Record<string, unknown>, SocketExtra>;
+type EnvelopedArgs = ExecutionArgs & {
+  rootValue: { execute: (args: ExecutionArgs) => unknown; subscribe: (args: ExecutionArgs) => unknown };
+};
+
+export type WebSocketTransport = ReturnType<typeof createWebSocketTransport>;
+
+/** graphql-transport-ws. An operation that is refused gets an `error` message, and the socket lives. */
+export function createWebSocketTransport(deps: Dependencies) {
+  const { yoga, authenticate, connections, path, allowedOrigins, maximumMessageBytes, maximumOperations } =
+    deps;
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: maximumMessageBytes,
+    perMessageDeflate: false,
+  });
+
+  const options: Options = {
+    async onConnect({ connectionParams, extra }) {
+      try {
+        const viewer = await authenticate(credentialsIn(connectionParams));
+        const connection = connections.open(viewer);
+        extra.connection = connection;
+        connection.signal.addEventListener('abort', () => {
+          extra.socket.close(...endings[connection.signal.reason as EndReason]);
+        });
+        return true;
+      } catch (error) {
+        extra.socket.close(...refusalOf(error));
+        return false;
+      }
+    },
+
+    async onSubscribe({ extra, subscriptions }, _id, { query, operationName, variables }) {
+      if (maximumOperations > 0 && Object.keys(subscriptions).length > maximumOperations)
+        return [tooManyOperations(maximumOperations)];
+      try {
+        const params = {
+          query,
+          operationName: operationName ?? undefined,
+          variables: variables ?? undefined,
+        };
+        const enveloped = yoga.getEnveloped({ connection: extra.connection, params });
+        const document = enveloped.parse(query);
+        const errors = enveloped.validate(enveloped.schema, document);
+        if (errors.length > 0) return errors;
+        const args: EnvelopedArgs = {
+          schema: enveloped.schema,
+          document,
+          operationName: operationName ?? null,
+          variableValues: variables ?? null,
+          contextValue: await enveloped.contextFactory(),
+          rootValue: { execute: enveloped.execute, subscribe: enveloped.subscribe },
+        };
+        return args;
+      } catch (error) {
+        return [yoga.maskError(error)];
+      }
+    },
+
+    execute: (args) => (args as EnvelopedArgs).rootValue.execute(args) as ExecutionResult,
+    subscribe: (args) => (args as EnvelopedArgs).rootValue.subscribe(args) as ExecutionResult,
+
+    onOperation(_ctx, _id, _payload, args, result) {
+      const isSubscription = args.document.definitions.some(
+        (definition) => definition.kind === 'OperationDefinition' && definition.operation === 'subscription',
+      );
+      const { errors, data } = result as ExecutionResult;
+      return isSubscription && errors && data === undefined ? refusing(errors) : undefined;
+    },
+
+    onError({ extra }, _id, _payload, errors) {
+      const cause = rootCause(errors[0]);
+      if (cause instanceof RefusedOperation) return cause.errors.map((error) => error.toJSON());
+      if (cause instanceof UnknownEventError)
+        extra.socket.close(closeCodes.serviceRestart, 'Newer server needed');
+      return undefined;
+    },
+
+    onClose({ extra }) {
+      extra.connection?.closed();
+    },
+  };
+  const server = useServer(options as ServerOptions<Record<string, unknown>, Extra>, sockets);
+
+  function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { pathname } = new URL(request.url as string, 'http://localhost');
+    if (pathname !== path) refuse(socket, '404 Not Found');
+    else if (!isOriginAllowed(request, allowedOrigins)) refuse(socket, '403 Forbidden');
+    else sockets.handleUpgrade(request, socket, head, (ws) => sockets.emit('connection', ws, request));
+  }
+
+  return {
+    /** Takes the upgrades of an HTTP server. */
+    attach(http: Server): void {
+      http.on('upgrade', upgrade);
+    },
+
+    get size(): number {
+      return sockets.clients.size;
+    },
+
+    /** Closes every socket with 1001, and takes no more. */
+    async close(): Promise<void> {
+      await server.dispose();
+    },
+  };
+}
+
+/** Answers an upgrade that is not wanted, and closes. */
+export function refuse(socket: Duplex, status: string): void {
+  socket.on('error', () => {});
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
+
+function credentialsIn(params: Readonly<Record<string, unknown>> | undefined): Credentials {
+  // GraphiQL sends what its headers editor has, however it is written there.
+  const entries = Object.entries(params ?? {}).map(([name, value]) => [name.toLowerCase(), value] as const);
+  const { authorization, accesstokens } = Object.fromEntries(entries);
+  const tokens = accesstokens ?? Object.fromEntries(entries)['x-access-tokens'];
+  return {
+    authorization: authorization === undefined || authorization === null ? undefined : String(authorization),
+    accessTokens: Array.isArray(tokens) ? tokens.map(String) : [],
+  };
+}
+
+/** Bad credentials are final for a client; with expired ones, or while they cannot be checked, it comes back. */
+function refusalOf(error: unknown): [code: number, reason: string] {
+  if (!(error instanceof PublicError)) return [CloseCode.InternalServerError, 'Internal server error'];
+  if (error.details.reason === 'TOKEN_EXPIRED') return [CloseCode.Forbidden, 'Token expired'];
+  if (error.code === 'UNAVAILABLE') return [closeCodes.tryAgainLater, 'Try again later'];
+  return [CloseCode.Unauthorized, error.message];
+}
+
+function tooManyOperations(maximum: number): GraphQLError {
+  return new GraphQLError(`At most ${maximum} operations at a time on one socket.`, {
+    extensions: { code: 'RATE_LIMITED', retryAfterMs: 1_000 },
+  });
+}
+
+/** What graphql-ws turns into an `error` message: a stream that fails before its first result. */
+function refusing(errors: readonly GraphQLError[]): AsyncIterable<ExecutionResult> {
+  const next = () => Promise.reject(new RefusedOperation(errors));
+  return { [Symbol.asyncIterator]: () => ({ next }) };
+}

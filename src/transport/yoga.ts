@@ -1,0 +1,160 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { EnvelopArmorPlugin } from '@escape.tech/graphql-armor';
+import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
+import { GraphQLError } from 'graphql';
+import { createYoga, type GraphQLParams, type Plugin, type YogaInitialContext } from 'graphql-yoga';
+import type { Context, Services } from '../graphql/context.ts';
+import { createMaskError } from '../graphql/errors.ts';
+import { subscribeFresh } from '../graphql/execution.ts';
+import { buildSchema } from '../graphql/schema.ts';
+import type { Authenticate } from '../platform/auth/authenticate.ts';
+import type { Connection, Connections } from '../platform/auth/connections.ts';
+import { PublicError } from '../platform/errors.ts';
+import type { Logger } from '../platform/telemetry/logger.ts';
+import { credentialsOf } from './request.ts';
+import { type StreamState, useResumableSse } from './sse.ts';
+
+interface Dependencies {
+  readonly services: Services;
+  readonly authenticate: Authenticate;
+  readonly connections: Connections;
+  readonly logger: Logger;
+  /** Hears of each error that was masked. */
+  readonly onUnexpected: () => void;
+  readonly allowedOrigins: readonly string[];
+  readonly maximumBodyBytes: number;
+}
+
+/** What a transport that has a connection already passes in: the WebSocket's. */
+interface SocketContext {
+  readonly connection?: Connection;
+  readonly params?: GraphQLParams;
+}
+
+/** What the node adapter passes in. */
+interface NodeContext {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+}
+
+export type Yoga = ReturnType<typeof createGraphqlServer>;
+
+/** The HTTP status of a request whose credentials are refused. */
+const contextStatus: Readonly<Record<string, number>> = {
+  UNAUTHENTICATED: 401,
+  BAD_USER_INPUT: 400,
+  UNAVAILABLE: 503,
+};
+
+/** How large a document may be, whatever the transport. */
+const documentLimits = {
+  maxDepth: { n: 12 },
+  maxAliases: { n: 30 },
+  maxDirectives: { n: 50 },
+  maxTokens: { n: 2_000 },
+  costLimit: { maxCost: 10_000 },
+  blockFieldSuggestion: { enabled: false },
+};
+
+/** GraphQL over HTTP and SSE; what it envelops operations in holds on WebSocket too. */
+export function createGraphqlServer(deps: Dependencies) {
+  const { services, authenticate, connections, logger, onUnexpected, allowedOrigins, maximumBodyBytes } =
+    deps;
+  const streams = new WeakMap<Request, StreamState>();
+  const maskError = createMaskError((error) => {
+    onUnexpected();
+    logger.error({ err: error }, 'unexpected error');
+  });
+
+  /** Whose request this is: by its ticket, or by its headers. */
+  async function connect({ request, params }: YogaInitialContext, { res }: NodeContext): Promise<Connection> {
+    const url = new URL(request.url, 'http://localhost');
+    const ticket = request.method === 'GET' ? url.searchParams.get('ticket') : null;
+    const viewer = await (ticket === null
+      ? authenticate(credentialsOf(request.headers))
+      : services.tickets.redeem(ticket, {
+          query: params.query ?? '',
+          operationName: params.operationName,
+          variables: params.variables,
+        }));
+    const connection = connections.open(viewer);
+    if (ticket !== null) services.tickets.stream(ticket, connection);
+    res.once('close', () => {
+      connection.closed();
+      if (ticket !== null) services.tickets.gone(ticket, connection);
+    });
+    return connection;
+  }
+
+  const yoga = createYoga<NodeContext & SocketContext, Context>({
+    schema: buildSchema(),
+    graphqlEndpoint: '/graphql',
+    context: async (initial): Promise<Context> => {
+      const base = { services, loaders: new Map() };
+      if (initial.connection) {
+        const { connection } = initial;
+        return { ...base, connection, viewer: connection.viewer, resumeAfter: undefined };
+      }
+      const { request } = initial;
+      const connection = await connect(initial, initial).catch((error) => {
+        throw withStatus(error);
+      });
+      const state: StreamState = { position: undefined, signal: connection.signal };
+      streams.set(request, state);
+      return {
+        ...base,
+        connection,
+        viewer: connection.viewer,
+        resumeAfter: request.headers.get('last-event-id') || undefined,
+        onPosition: (cursor) => {
+          state.position = cursor;
+        },
+      };
+    },
+    maskedErrors: { maskError },
+    graphiql: { title: 'Satwire', subscriptionsProtocol: 'WS', defaultQuery: '' },
+    renderGraphiQL,
+    landingPage: false,
+    multipart: false,
+    batching: false,
+    maxRequestBodySize: maximumBodyBytes,
+    cors:
+      allowedOrigins.length === 0
+        ? false
+        : {
+            origin: [...allowedOrigins],
+            methods: ['GET', 'POST'],
+            allowedHeaders: ['authorization', 'content-type', 'x-access-tokens', 'last-event-id'],
+            maxAge: 600,
+          },
+    logging: {
+      debug: () => {},
+      info: () => {},
+      warn: (...parts: unknown[]) => logger.warn(parts.map(String).join(' ')),
+      error: () => {},
+    },
+    plugins: [
+      useSubscribeFresh(),
+      EnvelopArmorPlugin(documentLimits) as Plugin,
+      useResumableSse((request) => streams.get(request)),
+    ],
+  });
+  return Object.assign(yoga, { maskError });
+}
+
+function useSubscribeFresh(): Plugin {
+  return {
+    onSubscribe({ setSubscribeFn }) {
+      setSubscribeFn(subscribeFresh);
+    },
+  };
+}
+
+/** Refused credentials refuse the whole request, by its HTTP status too. */
+function withStatus(error: unknown): unknown {
+  if (!(error instanceof PublicError)) return error;
+  const { code, details, message } = error;
+  return new GraphQLError(message, {
+    extensions: { code, ...details, http: { status: contextStatus[code] ?? 400 } },
+  });
+}

@@ -1,0 +1,256 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigError, readConfig } from '../src/config.ts';
+
+const SECRET = 'a secret that has more than 32 characters';
+
+/** The lines of the error that an environment causes; none when it is fine. */
+function faults(env: Record<string, string | undefined>): string[] {
+  try {
+    readConfig(env);
+    return [];
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as Error).message.split('\n');
+  }
+}
+
+describe('defaults', () => {
+  it('are enough to start with', () => {
+    expect(readConfig({})).toEqual({
+      host: '127.0.0.1',
+      port: 4000,
+      dataDir: '.data',
+      allowedOrigins: [],
+      allowStub: false,
+      agent: 'stub',
+      agentTimeoutSeconds: 60,
+      agentAttempts: 5,
+      agentStubStepMs: 200,
+      websocketEnabled: true,
+      websocketPath: '/graphql',
+      evalPriceSats: 10n,
+      invoiceExpirySeconds: 3600,
+      sessionDepositMinSats: 100n,
+      sessionDepositMaxSats: 10_000n,
+      sessionMinimumSats: 1n,
+      sessionIdleSeconds: 86_400,
+      drainSeconds: 10,
+      logLevel: 'info',
+      limitMessageBytes: 65_536,
+      limitBodyBytes: 131_072,
+      limitSubscriptionsPerConnection: 100,
+      stubMode: true,
+    });
+  });
+
+  it('stand in for empty variables', () => {
+    expect(readConfig({ PORT: '', JWT_SECRET: '', ALLOWED_ORIGINS: '', ALLOW_STUB: '' })).toEqual(
+      readConfig({}),
+    );
+  });
+
+  it('cannot be changed afterwards', () => {
+    const config = readConfig({ ALLOWED_ORIGINS: 'https://app.example' });
+    expect(Object.isFrozen(config)).toBe(true);
+    expect(Object.isFrozen(config.allowedOrigins)).toBe(true);
+  });
+});
+
+it('reads every variable', () => {
+  const config = readConfig({
+    HOST: '::1',
+    PORT: '0',
+    DATA_DIR: 'elsewhere',
+    JWT_SECRET: SECRET,
+    JWT_ISSUER: 'issuer',
+    JWT_AUDIENCE: 'audience',
+    SERVER_SECRET: `${SECRET}!`,
+    ALLOWED_ORIGINS: 'https://app.example, http://localhost:3000',
+    METRICS_TOKEN: 'metrics',
+    ALLOW_STUB: '1',
+    AGENT: 'external',
+    AGENT_URL: 'https://agent.example/work',
+    AGENT_TIMEOUT_SECONDS: '1',
+    AGENT_ATTEMPTS: '2',
+    AGENT_STUB_STEP_MS: '0',
+    WEBSOCKET_ENABLED: 'false',
+    WEBSOCKET_PATH: '/ws',
+    WEBSOCKET_PORT: '4001',
+    EVAL_PRICE_SATS: '2100000000000000',
+    INVOICE_EXPIRY_SECONDS: '60',
+    SESSION_DEPOSIT_MIN_SATS: '5',
+    SESSION_DEPOSIT_MAX_SATS: '5',
+    SESSION_MINIMUM_SATS: '2',
+    SESSION_IDLE_SECONDS: '3',
+    DRAIN_SECONDS: '0',
+    LOG_LEVEL: 'silent',
+    LIMIT_MESSAGE_BYTES: '2048',
+    LIMIT_BODY_BYTES: '4096',
+    LIMIT_SUBSCRIPTIONS_PER_CONNECTION: '0',
+    NODE_ENV: 'test',
+    UNKNOWN: 'ignored',
+  });
+  expect(config).toEqual({
+    host: '::1',
+    port: 0,
+    dataDir: 'elsewhere',
+    jwtSecret: SECRET,
+    jwtIssuer: 'issuer',
+    jwtAudience: 'audience',
+    serverSecret: `${SECRET}!`,
+    allowedOrigins: ['https://app.example', 'http://localhost:3000'],
+    metricsToken: 'metrics',
+    allowStub: true,
+    agent: 'external',
+    agentUrl: new URL('https://agent.example/work'),
+    agentTimeoutSeconds: 1,
+    agentAttempts: 2,
+    agentStubStepMs: 0,
+    websocketEnabled: false,
+    websocketPath: '/ws',
+    websocketPort: 4001,
+    evalPriceSats: 2_100_000_000_000_000n,
+    invoiceExpirySeconds: 60,
+    sessionDepositMinSats: 5n,
+    sessionDepositMaxSats: 5n,
+    sessionMinimumSats: 2n,
+    sessionIdleSeconds: 3,
+    drainSeconds: 0,
+    logLevel: 'silent',
+    limitMessageBytes: 2048,
+    limitBodyBytes: 4096,
+    limitSubscriptionsPerConnection: 0,
+    nodeEnv: 'test',
+    stubMode: true,
+  });
+});
+
+describe('one variable', () => {
+  it.each([
+    ['PORT', '65536'],
+    ['PORT', '-1'],
+    ['PORT', '80.5'],
+    ['PORT', '0x50'],
+    ['JWT_SECRET', 'x'.repeat(31)],
+    ['SERVER_SECRET', 'short'],
+    ['JWKS_URL', 'ftp://keys.example'],
+    ['JWKS_URL', 'keys.example'],
+    ['AGENT', 'robot'],
+    ['AGENT_URL', 'file:///etc/passwd'],
+    ['AGENT_ATTEMPTS', '0'],
+    ['WEBSOCKET_ENABLED', 'yes'],
+    ['WEBSOCKET_PATH', 'graphql'],
+    ['EVAL_PRICE_SATS', '2100000000000001'],
+    ['EVAL_PRICE_SATS', '0'],
+    ['EVAL_PRICE_SATS', '1.5'],
+    ['LOG_LEVEL', 'loud'],
+    ['LIMIT_BODY_BYTES', '64k'],
+    ['ALLOWED_ORIGINS', '*'],
+    ['ALLOWED_ORIGINS', 'app.example'],
+    ['ALLOWED_ORIGINS', 'ftp://app.example'],
+    ['ALLOWED_ORIGINS', 'https://app.example/'],
+    ['ALLOWED_ORIGINS', 'https://app.example:443'],
+    ['ALLOWED_ORIGINS', 'https://'],
+    ['ALLOWED_ORIGINS', 'https://app.example,,https://b.example'],
+  ])('%s=%s is a fault, and the only one', (variable, value) => {
+    expect(faults({ [variable]: value })).toEqual([expect.stringMatching(new RegExp(`^${variable} must `))]);
+  });
+
+  it('says what is wrong', () => {
+    expect(faults({ PORT: 'http' })).toEqual(['PORT must be a whole number from 0 to 65535']);
+    expect(faults({ LOG_LEVEL: 'x' })).toEqual([
+      'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent',
+    ]);
+  });
+});
+
+describe('several variables', () => {
+  it('takes the agent to be http when it has a URL', () => {
+    expect(readConfig({ AGENT_URL: 'http://127.0.0.1:9' }).agent).toBe('http');
+    expect(readConfig({ AGENT_URL: 'http://127.0.0.1:9', AGENT: 'stub' }).agent).toBe('stub');
+  });
+
+  it('needs a URL for the http agent', () => {
+    expect(faults({ AGENT: 'http' })).toEqual(['AGENT_URL must be set when AGENT is http']);
+  });
+
+  it('has one kind of key for tokens', () => {
+    expect(readConfig({ JWKS_URL: 'https://keys.example/jwks' }).jwksUrl?.host).toBe('keys.example');
+    expect(faults({ JWKS_URL: 'https://keys.example/jwks', JWT_SECRET: SECRET })).toEqual([
+      expect.stringMatching(/^JWKS_URL .*JWT_SECRET/),
+    ]);
+  });
+
+  it.each(['127.0.0.1', '127.8.8.8', '::1', 'localhost'])('runs stubs on %s', (host) => {
+    expect(faults({ HOST: host })).toEqual([]);
+  });
+
+  it.each(['0.0.0.0', '::', '127.example.com', '128.0.0.1', 'satwire.example'])(
+    'runs stubs on %s only when told to',
+    (host) => {
+      expect(faults({ HOST: host })).toEqual([expect.stringMatching(/^ALLOW_STUB must be true/)]);
+      expect(faults({ HOST: host, ALLOW_STUB: 'true' })).toEqual([]);
+    },
+  );
+
+  it('runs stubs in production only when told to', () => {
+    expect(faults({ NODE_ENV: 'production' })).toEqual([expect.stringMatching(/^ALLOW_STUB must be true/)]);
+    expect(faults({ NODE_ENV: 'production', ALLOW_STUB: 'true' })).toEqual([]);
+  });
+
+  it('keeps the smallest deposit below the largest', () => {
+    expect(faults({ SESSION_DEPOSIT_MIN_SATS: '101', SESSION_DEPOSIT_MAX_SATS: '100' })).toEqual([
+      'SESSION_DEPOSIT_MIN_SATS must not be above SESSION_DEPOSIT_MAX_SATS',
+    ]);
+  });
+
+  it('keeps two ports apart', () => {
+    expect(faults({ PORT: '4100', WEBSOCKET_PORT: '4100' })).toEqual([
+      expect.stringMatching(/^WEBSOCKET_PORT must differ/),
+    ]);
+    expect(faults({ PORT: '0', WEBSOCKET_PORT: '0' })).toEqual([]);
+  });
+});
+
+describe('the error', () => {
+  it('has one line for every fault, of one variable and of several', () => {
+    const lines = faults({
+      PORT: 'none',
+      LOG_LEVEL: 'loud',
+      AGENT: 'http',
+      HOST: '0.0.0.0',
+      SESSION_DEPOSIT_MIN_SATS: '9',
+      SESSION_DEPOSIT_MAX_SATS: '8',
+      WEBSOCKET_PORT: 'none',
+    });
+    expect(lines.map((line) => line.split(' ')[0]).sort()).toEqual([
+      'AGENT_URL',
+      'ALLOW_STUB',
+      'LOG_LEVEL',
+      'PORT',
+      'SESSION_DEPOSIT_MIN_SATS',
+      'WEBSOCKET_PORT',
+    ]);
+  });
+
+  it('says nothing about several variables when one of them cannot be read', () => {
+    expect(faults({ SESSION_DEPOSIT_MIN_SATS: '9', SESSION_DEPOSIT_MAX_SATS: 'eight' })).toEqual([
+      expect.stringMatching(/^SESSION_DEPOSIT_MAX_SATS must be a whole number/),
+    ]);
+    expect(faults({ NODE_ENV: 'production', ALLOW_STUB: 'perhaps' })).toEqual([
+      'ALLOW_STUB must be true, false, 1 or 0',
+    ]);
+  });
+
+  it('never repeats a value', () => {
+    const values = {
+      JWT_SECRET: 'hunter2',
+      SERVER_SECRET: 'hunter3',
+      JWKS_URL: 'keys://hunter4',
+      AGENT_URL: 'hunter5',
+    };
+    const text = faults(values).join('\n');
+    expect(text.split('\n')).toHaveLength(4);
+    expect(text).not.toMatch(/hunter/);
+  });
+});

@@ -1,0 +1,67 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach } from 'vitest';
+import { type App, type Replacements, startApp } from '../../src/app.ts';
+import { readConfig } from '../../src/config.ts';
+import { createLogger } from '../../src/platform/telemetry/logger.ts';
+import { type Clients, createClients } from './clients.ts';
+
+export interface TestApp extends App, Clients {
+  readonly dataDir: string;
+  /** Every line that was logged. */
+  readonly logged: string[];
+}
+
+const running = new Set<App>();
+const folders: string[] = [];
+
+/** A folder that is removed after the test. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'satwire-test-'));
+  folders.push(folder);
+  return folder;
+}
+
+/** Starts the real server on free ports and a database of its own; it is stopped after the test. */
+export async function startTestApp(
+  env: Record<string, string> = {},
+  replaced: Replacements = {},
+): Promise<TestApp> {
+  const dataDir = env.DATA_DIR ?? (await temporaryFolder());
+  const logged: string[] = [];
+  const config = readConfig({ PORT: '0', AGENT_STUB_STEP_MS: '0', DATA_DIR: dataDir, ...env });
+  const logger = createLogger('debug', { write: (line) => logged.push(line) });
+  const app = await startApp(config, logger, { databaseImage: databaseImage(), ...replaced });
+  running.add(app);
+  const clients = createClients(app.url, app.webSocketUrl);
+  return {
+    ...app,
+    ...clients,
+    dataDir,
+    logged,
+    async stop() {
+      if (!running.delete(app)) return;
+      await clients.dispose();
+      await app.stop();
+    },
+  };
+}
+
+/** What initdb makes, made once for all tests. */
+export function databaseImage(): string {
+  return process.env.SATWIRE_TEST_IMAGE as string;
+}
+
+/** A copy of a stopped server's folder. */
+export async function copyFolder(from: string): Promise<string> {
+  const to = await temporaryFolder();
+  await cp(from, to, { recursive: true });
+  return to;
+}
+
+afterEach(async () => {
+  for (const app of running) await app.stop();
+  running.clear();
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
+});

@@ -1,0 +1,13 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PGlite } from '@electric-sql/pglite';
+
+/** Runs initdb once: every test's database begins as a copy. */
+export default async function setup(): Promise<() => Promise<void>> {
+  const image = await mkdtemp(join(tmpdir(), 'satwire-image-'));
+  const pglite = await PGlite.create({ dataDir: image });
+  await pglite.close();
+  process.env.SATWIRE_TEST_IMAGE = image;
+  return () => rm(image, { recursive: true, force: true });
+}
