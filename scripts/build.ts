@@ -1,0 +1,49 @@
+import { spawnSync } from 'node:child_process';
+import { cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PGlite } from '@electric-sql/pglite';
+
+const DIST = 'dist';
+// A new cluster as initdb makes it: a first start copies it, which is much faster than running initdb.
+const IMAGE = 'database-image';
+// Names the PGlite version that made the image, and exists only when the image is whole.
+const IMAGE_VERSION = 'database-image.version';
+
+async function clean(): Promise<void> {
+  const entries = await readdir(DIST).catch(() => []);
+  const old = entries.filter((entry) => entry !== IMAGE && entry !== IMAGE_VERSION);
+  await Promise.all(old.map((entry) => rm(join(DIST, entry), { recursive: true })));
+}
+
+function compile(): void {
+  const { status } = spawnSync(join('node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.json'], {
+    stdio: 'inherit',
+  });
+  if (status !== 0) throw new Error('the sources do not compile');
+}
+
+async function copySql(): Promise<void> {
+  const entries = await readdir('src', { recursive: true });
+  const files = entries.filter((entry) => entry.endsWith('.sql'));
+  await Promise.all(files.map((file) => cp(join('src', file), join(DIST, 'src', file))));
+}
+
+async function makeDatabaseImage(): Promise<void> {
+  const image = join(DIST, IMAGE);
+  const stamp = join(DIST, IMAGE_VERSION);
+  const manifest = join('node_modules', '@electric-sql', 'pglite', 'package.json');
+  const { version } = JSON.parse(await readFile(manifest, 'utf8')) as { version: string };
+  if ((await readFile(stamp, 'utf8').catch(() => '')) === version) return;
+  const temporary = `${image}.tmp`;
+  await Promise.all([stamp, image, temporary].map((path) => rm(path, { recursive: true, force: true })));
+  const pglite = new PGlite(temporary);
+  await pglite.waitReady;
+  await pglite.close();
+  await rename(temporary, image);
+  await writeFile(stamp, version);
+}
+
+await clean();
+compile();
+await copySql();
+await makeDatabaseImage();
