@@ -10,7 +10,7 @@ import { createAgentWorker } from './jobs/worker.ts';
 import { migrations } from './migrations.ts';
 import { checkWork, createInvoices } from './money/invoices.ts';
 import { createLedger } from './money/ledger.ts';
-import { createStubLightning } from './money/lightning/stub.ts';
+import { createStubLightning, type StubLightning } from './money/lightning/stub.ts';
 import { createAccessTokens } from './platform/auth/access-tokens.ts';
 import { createAuthenticate } from './platform/auth/authenticate.ts';
 import { createConnections } from './platform/auth/connections.ts';
@@ -41,6 +41,8 @@ import { createGraphqlServer } from './transport/yoga.ts';
 export interface Replacements {
   readonly clock?: Clock;
   readonly agent?: Agent;
+  /** Stands between the server and the stub Lightning backend. */
+  readonly lightning?: (stub: StubLightning) => StubLightning;
   /** A folder made by initdb, copied at the first start. */
   readonly databaseImage?: string;
 }
@@ -98,7 +100,8 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
   const idempotency = createIdempotency({ clock });
   const queue = createWorkQueue({ db, clock });
   const ledger = createLedger({ clock });
-  const lightning = createStubLightning({ db, clock });
+  const stub = createStubLightning({ db, clock });
+  const lightning = replaced.lightning?.(stub) ?? stub;
   const invoices = createInvoices({
     db,
     clock,

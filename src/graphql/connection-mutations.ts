@@ -1,3 +1,4 @@
+import { requireUser } from '../platform/auth/viewer.ts';
 import { badInput } from '../platform/errors.ts';
 import { builder } from './builder.ts';
 import { textBetween } from './input.ts';
@@ -42,7 +43,8 @@ builder.mutationField('signOut', (t) =>
     description:
       'Revokes the token that this is called with, and ends every connection that uses it. Errors: UNAUTHENTICATED.',
     resolve: async (_root, _args, { viewer, services }) => {
-      if (viewer.user) await services.revocations.revokeToken(viewer.user.tokenId, viewer.user.expiresAt);
+      const { tokenId, expiresAt } = requireUser(viewer);
+      await services.revocations.revokeToken(tokenId, expiresAt);
       return { signedOut: true as const };
     },
   }),
@@ -76,11 +78,11 @@ builder.mutationField('revokeTokens', (t) =>
     resolve: async (_root, { input }, { services }) => {
       const { userId, jti } = input;
       if ((userId == null) === (jti == null)) throw badInput('input', 'Give either userId or jti.');
-      if (userId != null) await services.revocations.revokeUser(userId);
+      if (userId != null) await services.revocations.revokeUser(textBetween('userId', userId, 1, 255));
       if (jti != null)
         await services.revocations.revokeToken(
           textBetween('jti', jti, 1, 255),
-          new Date(Date.now() + rememberedMs),
+          new Date(services.feeds.clock.now() + rememberedMs),
         );
       return { revoked: true as const };
     },

@@ -1,15 +1,16 @@
 import type { Delivery, SubscribeOptions, Subscription } from '../platform/feed/subscribe.ts';
 import { subscribe } from '../platform/feed/subscribe.ts';
-import { encodeCursor, parseCursor } from '../platform/log/cursor.ts';
+import { cursorExpired, encodeCursor, parseCursor } from '../platform/log/cursor.ts';
 import type { LogRow, TopicHead } from '../platform/log/event.ts';
 import { builder } from './builder.ts';
 import { type ConnectionArguments, listConnection } from './connections.ts';
 import type { Context } from './context.ts';
+import { typeOfEvent } from './event-types.ts';
 
 export const EventRef = builder.interfaceRef<Delivery>('Event').implement({
   description:
     'Something that happened. Kept in the log, unless it is a snapshot or marked ephemeral. Expect types that you do not know.',
-  resolveType: ({ event }) => event.type,
+  resolveType: ({ event }, _context, { schema }) => typeOfEvent(event, schema),
   fields: (t) => ({
     id: t.id({
       description: 'The same in whichever feed the event is delivered.',
@@ -72,15 +73,19 @@ export const EventConnection = builder.connectionObject(
 export async function eventConnection({ services }: Context, topic: string, args: ConnectionArguments) {
   const { log } = services.feeds;
   const head = (await log.heads([topic])).get(topic) as TopicHead;
-  const sequence = (cursor: string | undefined, none: number) =>
-    cursor === undefined ? none : parseCursor(cursor, topic).seq;
+  const sequence = (argument: 'after' | 'before', cursor: string | undefined, none: number) => {
+    if (cursor === undefined) return none;
+    const { epoch, seq } = parseCursor(cursor, topic, argument);
+    if (epoch !== head.epoch) throw cursorExpired({ topic, epoch: head.epoch, seq: head.trimmedTo });
+    return seq;
+  };
   const connection = await listConnection<Delivery>(
     args,
     (delivery) => delivery.cursor,
     async ({ after, before, limit, inverted }) => {
       const rows = await log.readRange(topic, {
-        after: sequence(after, 0),
-        before: sequence(before, Number.MAX_SAFE_INTEGER),
+        after: sequence('after', after, 0),
+        before: sequence('before', before, Number.MAX_SAFE_INTEGER),
         limit,
         newestFirst: inverted,
       });

@@ -1,7 +1,7 @@
 import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
 import type { Delivery, Subscription } from '../platform/feed/subscribe.ts';
 import { type Context, freshContext } from './context.ts';
-import { UnknownEventError } from './errors.ts';
+import { typeOfEvent } from './event-types.ts';
 
 /** Where a result of a subscription carries its cursor; left out of what is sent, as symbols are. */
 export const cursorOf: unique symbol = Symbol('cursor');
@@ -10,9 +10,6 @@ export const cursorOf: unique symbol = Symbol('cursor');
 export interface DeliveredResult extends ExecutionResult {
   readonly [cursorOf]: string;
 }
-
-/** The newest shape of event rows that this version reads. */
-const newestVersion = 1;
 
 /**
  * Runs a subscription. Other than graphql-js, each batch of events is executed with a context of its own: one
@@ -30,9 +27,8 @@ export async function subscribeFresh(
   let batchContext = context;
 
   async function executeEvent(delivery: Delivery): Promise<DeliveredResult> {
-    const { type, version } = delivery.event;
-    if (!args.schema.getType(type) || version > newestVersion)
-      throw new UnknownEventError(`No shape is known for ${type} version ${version}.`);
+    // Within the execution it would be an error at a place of the result, and the event would be skipped.
+    typeOfEvent(delivery.event, args.schema);
     if (delivery.batch !== batch) {
       batch = delivery.batch;
       batchContext = freshContext(context);

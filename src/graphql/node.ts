@@ -1,4 +1,5 @@
 import { forbidden } from '../platform/errors.ts';
+import { type IdPrefix, isId } from '../platform/ids.ts';
 import { builder } from './builder.ts';
 import type { Context } from './context.ts';
 
@@ -9,21 +10,27 @@ export interface NodeShape {
 
 type FindNode = (context: Context, id: string) => Promise<NodeShape>;
 
-const kinds = new Map<string, { readonly type: string; readonly find: FindNode }>();
+interface Kind {
+  readonly prefix: IdPrefix;
+  readonly type: string;
+  readonly find: FindNode;
+}
 
-const kindOf = (id: string) => kinds.get(id.slice(0, id.indexOf('_')));
+const kinds: Kind[] = [];
+
+const kindOf = (id: string) => kinds.find(({ prefix }) => isId(prefix, id));
 
 /**
  * Makes the objects whose ids have this prefix available in `node`, as a GraphQL type. `find` throws FORBIDDEN
  * for what the viewer is not shown.
  */
-export function registerNode(prefix: string, type: string, find: FindNode): void {
-  kinds.set(prefix, { type, find });
+export function registerNode(prefix: IdPrefix, type: string, find: FindNode): void {
+  kinds.push({ prefix, type, find });
 }
 
 export const NodeRef = builder.interfaceRef<NodeShape>('Node').implement({
   description: 'Something with an id of its own.',
-  resolveType: ({ id }) => kindOf(id)?.type,
+  resolveType: ({ id }) => (kindOf(id) as Kind).type,
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Opaque and random; its prefix tells the kind.' }),
   }),

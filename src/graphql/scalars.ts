@@ -23,12 +23,14 @@ function inRange(sats: bigint): bigint {
 
 const notSats = () => new GraphQLError(`Sats are whole numbers from 0 to ${maximumSats}.`);
 
+const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/i;
+
 builder.scalarType('DateTime', {
   description: 'A moment as RFC 3339 writes it, in UTC, with milliseconds.',
   serialize: (date) => date.toISOString(),
   parseValue: (value) => {
-    const date = typeof value === 'string' ? new Date(value) : undefined;
-    if (!date || Number.isNaN(date.getTime())) throw new GraphQLError('A DateTime is a text in RFC 3339.');
+    const date = new Date(typeof value === 'string' && rfc3339.test(value) ? value : Number.NaN);
+    if (Number.isNaN(date.getTime())) throw new GraphQLError('A DateTime is a text in RFC 3339.');
     return date;
   },
 });

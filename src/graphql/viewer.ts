@@ -1,7 +1,5 @@
-import type { ViewerUser } from '../platform/auth/viewer.ts';
+import { requireUser, type ViewerUser } from '../platform/auth/viewer.ts';
 import { forbidden } from '../platform/errors.ts';
-import { encodeCursor } from '../platform/log/cursor.ts';
-import type { TopicHead } from '../platform/log/event.ts';
 import { builder } from './builder.ts';
 import { EventRef, watch } from './events.ts';
 import { NodeRef, registerNode } from './node.ts';
@@ -9,7 +7,7 @@ import { NodeRef, registerNode } from './node.ts';
 /** The feed of all that concerns a user. */
 const activityTopic = (userId: string) => `user:${userId}`;
 
-export const RoleEnum = builder.enumType('Role', {
+const RoleEnum = builder.enumType('Role', {
   description: 'What a token allows.',
   values: {
     USER: { description: "To use one's own." },
@@ -18,7 +16,7 @@ export const RoleEnum = builder.enumType('Role', {
   } as const,
 });
 
-export const UserRef = builder.objectRef<{ readonly id: string }>('User').implement({
+const UserRef = builder.objectRef<{ readonly id: string }>('User').implement({
   description: 'A person or a program with a token. Others are shown nothing but this.',
   interfaces: [NodeRef],
 });
@@ -28,7 +26,7 @@ registerNode('usr', 'User', async ({ viewer }, id) => {
   return { id };
 });
 
-export const WalletRef = builder.objectRef<{ readonly balanceSats: bigint }>('Wallet').implement({
+const WalletRef = builder.objectRef<{ readonly balanceSats: bigint }>('Wallet').implement({
   description: "A user's balance, where sats that came back are kept.",
   fields: (t) => ({
     balanceSats: t.expose('balanceSats', { type: 'Sats', description: 'What is in it; sats.' }),
@@ -38,7 +36,7 @@ export const WalletRef = builder.objectRef<{ readonly balanceSats: bigint }>('Wa
 /** The user who asks, and where the activity feed stood when they asked. */
 export interface ViewerShape {
   readonly user: ViewerUser;
-  readonly activity: TopicHead;
+  readonly activityCursor: string;
 }
 
 export const ViewerRef = builder.objectRef<ViewerShape>('Viewer').implement({
@@ -57,11 +55,9 @@ export const ViewerRef = builder.objectRef<ViewerShape>('Viewer').implement({
         balanceSats: await services.ledger.balance(services.db, `wallet:${user.id}`),
       }),
     }),
-    activityCursor: t.field({
+    activityCursor: t.expose('activityCursor', {
       type: 'Cursor',
       description: 'Where `activity` stood at this read: query, then subscribe after it.',
-      resolve: ({ user, activity }) =>
-        encodeCursor({ topic: activityTopic(user.id), epoch: activity.epoch, seq: activity.head }),
     }),
   }),
 });
@@ -76,8 +72,7 @@ builder.queryField('viewer', (t) =>
       if (!viewer.user) return null;
       const topic = activityTopic(viewer.user.id);
       // Before anything else of the viewer is read: what is read may be newer than its cursor, never older.
-      const activity = (await services.feeds.log.heads([topic])).get(topic) as TopicHead;
-      return { user: viewer.user, activity };
+      return { user: viewer.user, activityCursor: await services.feeds.log.cursor(topic) };
     },
   }),
 );
@@ -92,7 +87,7 @@ builder.subscriptionField('activity', (t) =>
       after: t.arg({ type: 'Cursor', description: 'Everything behind this cursor first.' }),
     },
     subscribe: (_root, { after }, context) =>
-      watch(context, { topic: activityTopic(context.viewer.user?.id as string), after }),
+      watch(context, { topic: activityTopic(requireUser(context.viewer).id), after }),
     resolve: (delivery) => delivery,
   }),
 );

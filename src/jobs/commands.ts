@@ -221,6 +221,8 @@ export function createJobs(deps: Dependencies) {
 
     /** The agent takes the job on for a price: it awaits the payment of the work. */
     async accept(by: ByHolder, workPriceSats: Sats): Promise<void> {
+      // A repeated request needs no other invoice, nor a Lightning node that answers.
+      if (by.request && (await idempotency.find(db, by.request))) return;
       const draft = await invoices.draft(workPriceSats, `Work of ${by.jobId}`);
       await asHolder(by, async (tx, job) => {
         const state = await advance(tx, job, 'ACCEPT', { workInvoice: draft.paymentHash });

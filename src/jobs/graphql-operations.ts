@@ -31,14 +31,28 @@ builder.queryField('agentJobs', (t) =>
       description:
         'All agent jobs, newest first. SERVICE. Errors: UNAUTHENTICATED, FORBIDDEN, BAD_USER_INPUT.',
       args: { state: t.arg({ type: AgentJobStateEnum, description: 'Only those in this state.' }) },
-      resolve: (_root, args, { services }) =>
-        listConnection<JobView>(
+      resolve: async (_root, args, { services }) => {
+        // Before the list is read: what it shows may be newer than the cursor, never older.
+        const feedCursor = await services.feeds.log.cursor(agentJobsTopic);
+        const connection = await listConnection<JobView>(
           args,
           (job) => job.id,
           (page) => listJobs(services.db, { state: args.state ?? undefined }, page),
-        ),
+        );
+        return { ...connection, feedCursor };
+      },
     },
-    { name: 'AgentJobConnection', description: 'A page of agent jobs.' },
+    {
+      name: 'AgentJobConnection',
+      description: 'A page of agent jobs.',
+      fields: (f) => ({
+        feedCursor: f.field({
+          type: 'Cursor',
+          description: 'Where agentJobReady stood at this read: query, then subscribe after it.',
+          resolve: ({ feedCursor }) => feedCursor,
+        }),
+      }),
+    },
     { name: 'AgentJobEdge', description: 'An agent job in a list.' },
   ),
 );

@@ -6,7 +6,7 @@ import { viewOf } from '../platform/auth/viewer.ts';
 import { forbidden } from '../platform/errors.ts';
 import { byHashes, byIds, type Invoice } from './invoices.ts';
 
-export const InvoiceStateEnum = builder.enumType('InvoiceState', {
+const InvoiceStateEnum = builder.enumType('InvoiceState', {
   description: 'Where an invoice stands.',
   values: {
     OPEN: { description: 'It can be paid.' },

@@ -120,8 +120,8 @@ export function createInvoices({ db, clock, lightning, queue, expirySeconds, onE
       const expiresAt = invoice.expiresAt.getTime();
       if (askedAt < expiresAt) return invoice.expiresAt;
       await expire(paymentHash);
-      const next = askedAt + lateCheckMs;
-      return next <= expiresAt + lateChecksEndMs ? new Date(next) : undefined;
+      const end = expiresAt + lateChecksEndMs;
+      return askedAt < end ? new Date(Math.min(askedAt + lateCheckMs, end)) : undefined;
     },
   };
 

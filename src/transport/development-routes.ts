@@ -36,7 +36,7 @@ export function developmentRoutes({ db, invoices, lightning, tokenIssuer }: Depe
       },
     }),
 
-    'POST /dev/stub/pay/*': async (_request, response, [paymentHash = '']) => {
+    'POST /dev/stub/pay/*': async (_request, response, paymentHash) => {
       const [invoice] = await byHashes(db, [paymentHash]);
       if (!invoice) {
         answer(response, 404, { error: 'There is no such invoice.' });

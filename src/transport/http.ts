@@ -1,30 +1,37 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Logger } from '../platform/telemetry/logger.ts';
+import { targetOf } from './request.ts';
 
-/** Answers one request; `parameters` are the path's parts behind the route's. */
-export type Route = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  parameters: readonly string[],
-) => unknown;
+/** Answers one request; `rest` is what its path has in the place of the route's `*`. */
+export type Route = (request: IncomingMessage, response: ServerResponse, rest: string) => unknown;
 
 /** What is served: `POST /dev/stub/pay/*`; a method of `*` takes any. */
 export type Routes = Readonly<Record<string, Route>>;
 
 /** An HTTP server over a table of routes. */
 export function createHttpServer(routes: Routes, logger: Logger): Server {
-  return createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) => {
-    const { pathname } = new URL(request.url as string, 'http://localhost');
-    const found = find(routes, request.method as string, pathname);
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const target = targetOf(request);
+    const found = target && find(routes, request.method as string, target.pathname);
     if (!found) {
       answer(response, 404, { error: 'Not found.' });
       return;
     }
-    Promise.resolve(found.route(request, response, found.parameters)).catch((error) => {
+    await found.route(request, response, found.rest);
+  }
+
+  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) => {
+    // A server that is closing keeps no connection for another request.
+    response.once('close', () => {
+      if (!server.listening) setImmediate(() => server.closeIdleConnections());
+    });
+    serve(request, response).catch((error) => {
       logger.error({ err: error }, 'request failed');
-      if (!response.headersSent) answer(response, 500, { error: 'Unexpected error.' });
+      if (response.headersSent) response.destroy();
+      else answer(response, 500, { error: 'Unexpected error.' });
     });
   });
+  return server;
 }
 
 function find(routes: Routes, method: string, pathname: string) {
@@ -32,10 +39,10 @@ function find(routes: Routes, method: string, pathname: string) {
     const [routeMethod, routePath] = pattern.split(' ') as [string, string];
     if (routeMethod !== '*' && routeMethod !== method && !(routeMethod === 'GET' && method === 'HEAD'))
       continue;
-    if (routePath === pathname) return { route, parameters: [] };
+    if (routePath === pathname) return { route, rest: '' };
     const prefix = routePath.slice(0, -1);
     if (routePath.endsWith('/*') && pathname.startsWith(prefix))
-      return { route, parameters: pathname.slice(prefix.length).split('/') };
+      return { route, rest: pathname.slice(prefix.length) };
   }
   return undefined;
 }

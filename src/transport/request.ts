@@ -1,6 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import type { Credentials } from '../platform/auth/authenticate.ts';
 
+/** What a request asks for; undefined when that or its Host cannot be read. */
+export function targetOf({ url, headers }: IncomingMessage): URL | undefined {
+  const base = `http://${headers.host ?? 'localhost'}`;
+  return URL.canParse(url as string, base) ? new URL(url as string, base) : undefined;
+}
+
 /** What a request presents in its headers. */
 export function credentialsOf(headers: Headers): Credentials {
   return {
@@ -10,7 +16,7 @@ export function credentialsOf(headers: Headers): Credentials {
 }
 
 /** The parts of a comma-separated header. */
-function splitList(header: string): string[] {
+export function splitList(header: string): string[] {
   return header
     .split(',')
     .map((part) => part.trim())

@@ -1,5 +1,6 @@
-import type { ExecutionResult } from 'graphql';
+import type { ExecutionResult, GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import { httpStatus, rootCause, UnknownEventError } from '../graphql/errors.ts';
 import { cursorOf, type DeliveredResult } from '../graphql/execution.ts';
 
 /** What a streaming response has to know of its request. */
@@ -10,41 +11,32 @@ export interface StreamState {
   readonly signal: AbortSignal;
 }
 
-/** How often a comment keeps an idle stream alive; ms. */
-const pingEveryMs = 12_000;
-
 /** How soon a client is told to reconnect; ms. */
 const retryMs = 1_000;
-
-/** The HTTP status of a subscription that is refused: an EventSource gives up at any of them. */
-const refusalStatus: Readonly<Record<string, number>> = {
-  UNAUTHENTICATED: 401,
-  FORBIDDEN: 403,
-  UNAVAILABLE: 503,
-};
 
 /**
  * GraphQL over SSE, distinct connections, that can be resumed: each event has its cursor as `id`, which an
  * EventSource sends as `Last-Event-ID` when it reconnects. The stream begins with the id of its present
- * position and no data, so that a cut before the first event loses nothing.
+ * position and no data, so that a cut before the first event loses nothing. A comment every `pingEveryMs` keeps
+ * an idle stream alive.
  */
-export function useResumableSse(stateOf: (request: Request) => StreamState | undefined): Plugin {
+export function useResumableSse(stateOf: (request: Request) => StreamState, pingEveryMs = 12_000): Plugin {
   return {
-    onResultProcess({ request, result, acceptableMediaTypes, setResultProcessor }) {
-      if (!acceptsEventStream(request) || Array.isArray(result)) return;
-      const state = stateOf(request);
-      acceptableMediaTypes.push('text/event-stream');
-      if (isStream(result))
+    onResultProcess({ request, result, resultProcessor, setResultProcessor }) {
+      // Yoga itself has found out whether the client takes a stream.
+      if (isStream(result) && resultProcessor)
         setResultProcessor(
           (_result, fetchAPI) =>
-            new fetchAPI.Response(encode(result, state), { headers: eventStreamHeaders }),
+            new fetchAPI.Response(encode(result, stateOf(request), pingEveryMs), {
+              headers: eventStreamHeaders,
+            }),
           'text/event-stream',
         );
-      else if (isRefusal(result))
+      else if (isRefusal(result) && (result.errors[0].path || acceptsEventStream(request)))
         setResultProcessor(
           (_result, fetchAPI) =>
             new fetchAPI.Response(JSON.stringify({ errors: result.errors }), {
-              status: refusalStatus[String(result.errors?.[0]?.extensions.code)] ?? 400,
+              status: statusOf(result.errors[0]),
               headers: { 'content-type': 'application/json; charset=utf-8' },
             }),
           'text/event-stream',
@@ -68,42 +60,54 @@ function isStream(result: unknown): result is AsyncIterable<DeliveredResult> {
 }
 
 /** Nothing was executed: the operation was refused as a whole. */
-function isRefusal(result: unknown): result is ExecutionResult {
+function isRefusal(result: unknown): result is { readonly errors: readonly [GraphQLError] } {
   const { errors, data } = result as ExecutionResult;
   return errors !== undefined && data === undefined;
 }
 
-function encode(results: AsyncIterable<DeliveredResult>, state: StreamState | undefined): ReadableStream {
-  const iterator = results[Symbol.asyncIterator]();
+function statusOf({ extensions: { code, http } }: GraphQLError): number {
+  return (http as { readonly status: number } | undefined)?.status ?? httpStatus(code);
+}
+
+function encode(
+  results: AsyncIterable<DeliveredResult>,
+  { position, signal }: StreamState,
+  pingEveryMs: number,
+): ReadableStream {
+  const iterator = results[Symbol.asyncIterator]() as AsyncGenerator<DeliveredResult>;
   const encoder = new TextEncoder();
   let pings: NodeJS.Timeout | undefined;
   return new ReadableStream(
     {
       start(controller) {
-        const position = state?.position === undefined ? '' : `id: ${state.position}\n`;
-        controller.enqueue(encoder.encode(`:\n\nretry: ${retryMs}\n${position}\n`));
+        const id = position === undefined ? '' : `id: ${position}\n`;
+        controller.enqueue(encoder.encode(`:\n\nretry: ${retryMs}\n${id}\n`));
         pings = setInterval(() => {
-          if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(':\n\n'));
+          if (Number(controller.desiredSize) > 0) controller.enqueue(encoder.encode(':\n\n'));
         }, pingEveryMs);
       },
       async pull(controller) {
-        const step = await iterator.next();
-        if (!step.done) {
-          controller.enqueue(encoder.encode(toEvent(step.value)));
+        const { done, value } = await iterator.next();
+        if (!done && !needsNewerServer(value)) {
+          controller.enqueue(encoder.encode(toEvent(value)));
           return;
         }
         clearInterval(pings);
-        // Without `complete`, as the subscription is not over: the client reconnects.
-        if (!state?.signal.aborted) controller.enqueue(encoder.encode('event: complete\ndata:\n\n'));
+        // Without `complete` where the subscription is not over: the client reconnects.
+        if (done && !signal.aborted) controller.enqueue(encoder.encode('event: complete\ndata:\n\n'));
         controller.close();
       },
       async cancel() {
         clearInterval(pings);
-        await iterator.return?.();
+        await iterator.return(undefined);
       },
     },
     { highWaterMark: 1 },
   );
+}
+
+function needsNewerServer({ errors }: DeliveredResult): boolean {
+  return rootCause(errors?.[0]) instanceof UnknownEventError;
 }
 
 function toEvent(result: DeliveredResult): string {

@@ -3,12 +3,11 @@ import type { Duplex } from 'node:stream';
 import { type ExecutionArgs, type ExecutionResult, GraphQLError } from 'graphql';
 import { CloseCode, type ServerOptions } from 'graphql-ws';
 import { type Extra, useServer } from 'graphql-ws/use/ws';
-import { WebSocketServer } from 'ws';
-import { rootCause, UnknownEventError } from '../graphql/errors.ts';
+import { WebSocket, WebSocketServer } from 'ws';
+import { httpStatus, rootCause, UnknownEventError } from '../graphql/errors.ts';
 import type { Authenticate, Credentials } from '../platform/auth/authenticate.ts';
 import type { Connection, Connections, EndReason } from '../platform/auth/connections.ts';
-import { PublicError } from '../platform/errors.ts';
-import { isOriginAllowed } from './request.ts';
+import { isOriginAllowed, splitList, targetOf } from './request.ts';
 import type { Yoga } from './yoga.ts';
 
 interface Dependencies {
@@ -32,7 +31,7 @@ const endings: Readonly<Record<EndReason, readonly [code: number, reason: string
   SHUTDOWN: [closeCodes.goingAway, 'Going away'],
 };
 
-/** A subscription that was refused: told as an `error` message, which graphql-ws sends for what is thrown. */
+/** An operation that was refused: told as an `error` message, which graphql-ws sends for what is thrown. */
 class RefusedOperation extends Error {
   readonly errors: readonly GraphQLError[];
 
@@ -51,8 +50,6 @@ type EnvelopedArgs = ExecutionArgs & {
   rootValue: { execute: (args: ExecutionArgs) => unknown; subscribe: (args: ExecutionArgs) => unknown };
 };
 
-export type WebSocketTransport = ReturnType<typeof createWebSocketTransport>;
-
 /** graphql-transport-ws. An operation that is refused gets an `error` message, and the socket lives. */
 export function createWebSocketTransport(deps: Dependencies) {
   const { yoga, authenticate, connections, path, allowedOrigins, maximumMessageBytes, maximumOperations } =
@@ -67,14 +64,12 @@ export function createWebSocketTransport(deps: Dependencies) {
     async onConnect({ connectionParams, extra }) {
       try {
         const viewer = await authenticate(credentialsIn(connectionParams));
-        const connection = connections.open(viewer);
-        extra.connection = connection;
-        connection.signal.addEventListener('abort', () => {
-          extra.socket.close(...endings[connection.signal.reason as EndReason]);
-        });
+        // Who has gone meanwhile closes no second time.
+        if (extra.socket.readyState !== WebSocket.OPEN) return false;
+        extra.connection = connections.open(viewer, (reason) => extra.socket.close(...endings[reason]));
         return true;
       } catch (error) {
-        extra.socket.close(...refusalOf(error));
+        extra.socket.close(...refusalOf(yoga.maskError(error)));
         return false;
       }
     },
@@ -109,12 +104,9 @@ export function createWebSocketTransport(deps: Dependencies) {
     execute: (args) => (args as EnvelopedArgs).rootValue.execute(args) as ExecutionResult,
     subscribe: (args) => (args as EnvelopedArgs).rootValue.subscribe(args) as ExecutionResult,
 
-    onOperation(_ctx, _id, _payload, args, result) {
-      const isSubscription = args.document.definitions.some(
-        (definition) => definition.kind === 'OperationDefinition' && definition.operation === 'subscription',
-      );
+    onOperation(_ctx, _id, _payload, _args, result) {
       const { errors, data } = result as ExecutionResult;
-      return isSubscription && errors && data === undefined ? refusing(errors) : undefined;
+      return errors && data === undefined ? refusing(errors) : undefined;
     },
 
     onError({ extra }, _id, _payload, errors) {
@@ -129,13 +121,21 @@ export function createWebSocketTransport(deps: Dependencies) {
       extra.connection?.closed();
     },
   };
-  const server = useServer(options as ServerOptions<Record<string, unknown>, Extra>, sockets);
+  // Else graphql-ws puts the messages of unexpected errors into the reasons of its closes.
+  const isProd = true;
+  const server = useServer({ ...options, isProd } as ServerOptions<Record<string, unknown>, Extra>, sockets);
 
   function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const { pathname } = new URL(request.url as string, 'http://localhost');
-    if (pathname !== path) refuse(socket, '404 Not Found');
+    if (targetOf(request)?.pathname !== path) refuse(socket, '404 Not Found');
     else if (!isOriginAllowed(request, allowedOrigins)) refuse(socket, '403 Forbidden');
-    else sockets.handleUpgrade(request, socket, head, (ws) => sockets.emit('connection', ws, request));
+    else sockets.handleUpgrade(request, socket, head, (ws) => begin(ws, request));
+  }
+
+  function begin(socket: WebSocket, request: IncomingMessage): void {
+    sockets.emit('connection', socket, request);
+    // ws closes with the right code what breaks its rules; graphql-ws would print that to the console.
+    socket.removeAllListeners('error');
+    socket.on('error', () => {});
   }
 
   return {
@@ -164,20 +164,19 @@ export function refuse(socket: Duplex, status: string): void {
 function credentialsIn(params: Readonly<Record<string, unknown>> | undefined): Credentials {
   // GraphiQL sends what its headers editor has, however it is written there.
   const entries = Object.entries(params ?? {}).map(([name, value]) => [name.toLowerCase(), value] as const);
-  const { authorization, accesstokens } = Object.fromEntries(entries);
-  const tokens = accesstokens ?? Object.fromEntries(entries)['x-access-tokens'];
+  const { authorization, accesstokens, 'x-access-tokens': header } = Object.fromEntries(entries);
+  const tokens = accesstokens ?? header ?? [];
   return {
-    authorization: authorization === undefined || authorization === null ? undefined : String(authorization),
-    accessTokens: Array.isArray(tokens) ? tokens.map(String) : [],
+    authorization: authorization == null ? undefined : String(authorization),
+    accessTokens: Array.isArray(tokens) ? tokens.map(String) : splitList(String(tokens)),
   };
 }
 
-/** Bad credentials are final for a client; with expired ones, or while they cannot be checked, it comes back. */
-function refusalOf(error: unknown): [code: number, reason: string] {
-  if (!(error instanceof PublicError)) return [CloseCode.InternalServerError, 'Internal server error'];
-  if (error.details.reason === 'TOKEN_EXPIRED') return [CloseCode.Forbidden, 'Token expired'];
-  if (error.code === 'UNAVAILABLE') return [closeCodes.tryAgainLater, 'Try again later'];
-  return [CloseCode.Unauthorized, error.message];
+/** Bad credentials are final for a client; with expired ones, or when the fault is ours, it comes back. */
+function refusalOf({ extensions, message }: GraphQLError): [code: number, reason: string] {
+  if (extensions.reason === 'TOKEN_EXPIRED') return [CloseCode.Forbidden, 'Token expired'];
+  if (httpStatus(extensions.code) >= 500) return [closeCodes.tryAgainLater, 'Try again later'];
+  return [CloseCode.Unauthorized, message];
 }
 
 function tooManyOperations(maximum: number): GraphQLError {

@@ -1,7 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { EnvelopArmorPlugin } from '@escape.tech/graphql-armor';
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
-import { GraphQLError } from 'graphql';
 import { createYoga, type GraphQLParams, type Plugin, type YogaInitialContext } from 'graphql-yoga';
 import type { Context, Services } from '../graphql/context.ts';
 import { createMaskError } from '../graphql/errors.ts';
@@ -9,9 +7,9 @@ import { subscribeFresh } from '../graphql/execution.ts';
 import { buildSchema } from '../graphql/schema.ts';
 import type { Authenticate } from '../platform/auth/authenticate.ts';
 import type { Connection, Connections } from '../platform/auth/connections.ts';
-import { PublicError } from '../platform/errors.ts';
 import type { Logger } from '../platform/telemetry/logger.ts';
 import { credentialsOf } from './request.ts';
+import { useRequestErrors } from './request-errors.ts';
 import { type StreamState, useResumableSse } from './sse.ts';
 
 interface Dependencies {
@@ -38,13 +36,6 @@ interface NodeContext {
 }
 
 export type Yoga = ReturnType<typeof createGraphqlServer>;
-
-/** The HTTP status of a request whose credentials are refused. */
-const contextStatus: Readonly<Record<string, number>> = {
-  UNAUTHENTICATED: 401,
-  BAD_USER_INPUT: 400,
-  UNAVAILABLE: 503,
-};
 
 /** How large a document may be, whatever the transport. */
 const documentLimits = {
@@ -79,10 +70,13 @@ export function createGraphqlServer(deps: Dependencies) {
         }));
     const connection = connections.open(viewer);
     if (ticket !== null) services.tickets.stream(ticket, connection);
-    res.once('close', () => {
+    const gone = () => {
       connection.closed();
       if (ticket !== null) services.tickets.gone(ticket, connection);
-    });
+    };
+    // The client may have gone while its credentials were looked at.
+    if (res.closed) gone();
+    else res.once('close', gone);
     return connection;
   }
 
@@ -96,9 +90,7 @@ export function createGraphqlServer(deps: Dependencies) {
         return { ...base, connection, viewer: connection.viewer, resumeAfter: undefined };
       }
       const { request } = initial;
-      const connection = await connect(initial, initial).catch((error) => {
-        throw withStatus(error);
-      });
+      const connection = await connect(initial, initial);
       const state: StreamState = { position: undefined, signal: connection.signal };
       streams.set(request, state);
       return {
@@ -113,7 +105,9 @@ export function createGraphqlServer(deps: Dependencies) {
     },
     maskedErrors: { maskError },
     graphiql: { title: 'Satwire', subscriptionsProtocol: 'WS', defaultQuery: '' },
-    renderGraphiQL,
+    // Nine megabytes that only a browser asks for.
+    renderGraphiQL: async (options) =>
+      (await import('@graphql-yoga/render-graphiql')).renderGraphiQL(options),
     landingPage: false,
     multipart: false,
     batching: false,
@@ -125,18 +119,15 @@ export function createGraphqlServer(deps: Dependencies) {
             origin: [...allowedOrigins],
             methods: ['GET', 'POST'],
             allowedHeaders: ['authorization', 'content-type', 'x-access-tokens', 'last-event-id'],
+            credentials: false,
             maxAge: 600,
           },
-    logging: {
-      debug: () => {},
-      info: () => {},
-      warn: (...parts: unknown[]) => logger.warn(parts.map(String).join(' ')),
-      error: () => {},
-    },
+    logging: false,
     plugins: [
       useSubscribeFresh(),
+      useRequestErrors(),
       EnvelopArmorPlugin(documentLimits) as Plugin,
-      useResumableSse((request) => streams.get(request)),
+      useResumableSse((request) => streams.get(request) as StreamState),
     ],
   });
   return Object.assign(yoga, { maskError });
@@ -148,13 +139,4 @@ function useSubscribeFresh(): Plugin {
       setSubscribeFn(subscribeFresh);
     },
   };
-}
-
-/** Refused credentials refuse the whole request, by its HTTP status too. */
-function withStatus(error: unknown): unknown {
-  if (!(error instanceof PublicError)) return error;
-  const { code, details, message } = error;
-  return new GraphQLError(message, {
-    extensions: { code, ...details, http: { status: contextStatus[code] ?? 400 } },
-  });
 }

@@ -1,7 +1,7 @@
-import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach } from 'vitest';
+import { afterAll, afterEach, beforeAll } from 'vitest';
 import { type App, type Replacements, startApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import { createLogger } from '../../src/platform/telemetry/logger.ts';
@@ -28,12 +28,35 @@ export async function startTestApp(
   env: Record<string, string> = {},
   replaced: Replacements = {},
 ): Promise<TestApp> {
-  const dataDir = env.DATA_DIR ?? (await temporaryFolder());
+  return launch(env.DATA_DIR ?? (await temporaryFolder()), env, replaced, running);
+}
+
+/** One such server for all tests of a file; it is there once they run. */
+export function useTestApp(env: Record<string, string> = {}, replaced: Replacements = {}): () => TestApp {
+  let app: TestApp | undefined;
+  let folder = '';
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'satwire-test-'));
+    app = await launch(folder, env, replaced, new Set());
+  });
+  afterAll(async () => {
+    await app?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+  return () => app as TestApp;
+}
+
+async function launch(
+  dataDir: string,
+  env: Record<string, string>,
+  replaced: Replacements,
+  registry: Set<App>,
+): Promise<TestApp> {
   const logged: string[] = [];
   const config = readConfig({ PORT: '0', AGENT_STUB_STEP_MS: '0', DATA_DIR: dataDir, ...env });
   const logger = createLogger('debug', { write: (line) => logged.push(line) });
   const app = await startApp(config, logger, { databaseImage: databaseImage(), ...replaced });
-  running.add(app);
+  registry.add(app);
   const clients = createClients(app.url, app.webSocketUrl);
   return {
     ...app,
@@ -41,7 +64,7 @@ export async function startTestApp(
     dataDir,
     logged,
     async stop() {
-      if (!running.delete(app)) return;
+      if (!registry.delete(app)) return;
       await clients.dispose();
       await app.stop();
     },
@@ -51,13 +74,6 @@ export async function startTestApp(
 /** What initdb makes, made once for all tests. */
 export function databaseImage(): string {
   return process.env.SATWIRE_TEST_IMAGE as string;
-}
-
-/** A copy of a stopped server's folder. */
-export async function copyFolder(from: string): Promise<string> {
-  const to = await temporaryFolder();
-  await cp(from, to, { recursive: true });
-  return to;
 }
 
 afterEach(async () => {

@@ -48,8 +48,10 @@ export function createHttpAgent({ url, secret, timeoutMs, clock }: Dependencies)
       },
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     });
+    // Also of a refusal: a body that nobody reads keeps its connection.
+    const text = await readBounded(response);
     if (!response.ok) throw new Error(`The agent answered ${response.status}.`);
-    return shape.parse(JSON.parse(await readBounded(response)));
+    return shape.parse(JSON.parse(text));
   }
 
   return {

@@ -24,7 +24,7 @@ interface Dependencies {
 }
 
 /** How many access tokens may be presented beside the bearer token. */
-export const maximumAccessTokens = 20;
+const maximumAccessTokens = 20;
 
 const retryAfterMs = 2_000;
 
@@ -98,7 +98,6 @@ export function createAuthenticate({ db, clock, verifier, accessTokens }: Depend
         argument: 'accessTokens',
       });
     const isCapability = bearer !== undefined && looksLikeAccessToken(bearer);
-    const user = bearer !== undefined && !isCapability ? await userOf(bearer) : undefined;
     const tokens = isCapability ? [bearer, ...further] : further;
     const objects = tokens.length > 0 ? await accessTokens.objectsOf(db, tokens) : [];
     const opened = new Set<string>();
@@ -106,6 +105,8 @@ export function createAuthenticate({ db, clock, verifier, accessTokens }: Depend
       if (object === undefined) throw refused('TOKEN_INVALID');
       opened.add(object);
     }
+    // Last, as what comes after it is time in which the token could be revoked unseen.
+    const user = bearer !== undefined && !isCapability ? await userOf(bearer) : undefined;
     return { user, objects: opened, bearerObject: isCapability ? objects[0] : undefined };
   };
 }

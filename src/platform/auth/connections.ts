@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../clock.ts';
 import type { Viewer } from './viewer.ts';
 
@@ -7,10 +8,10 @@ export type EndReason = 'TOKEN_EXPIRED' | 'TOKEN_REVOKED' | 'REPLACED' | 'SHUTDO
 /** One socket or one HTTP request: every operation on it refers to this. */
 export interface Connection {
   readonly viewer: Viewer;
-  /** Aborted when the server ends the connection, with the EndReason as reason. */
+  /** Aborted when the connection is over: by the server, or because the peer is gone. */
   readonly signal: AbortSignal;
   end(reason: EndReason): void;
-  /** The peer is gone: forgets the connection. */
+  /** The peer is gone. */
   closed(): void;
 }
 
@@ -22,21 +23,28 @@ const longestTimerMs = 2 ** 31 - 1;
 /** The open connections, ended when their token expires or is revoked. */
 export function createConnections({ clock }: { readonly clock: Clock }) {
   const open = new Set<Connection>();
+  let shutDown = false;
 
   return {
-    open(viewer: Viewer): Connection {
-      const ending = new AbortController();
+    /** `onEnd` hears why the server ends the connection, at once if it is not to begin at all. */
+    open(viewer: Viewer, onEnd?: (reason: EndReason) => void): Connection {
+      const over = new AbortController();
+      // Each operation listens to it, and there may be any number.
+      setMaxListeners(0, over.signal);
       let timer: NodeJS.Timeout | undefined;
       const connection: Connection = {
         viewer,
-        signal: ending.signal,
+        signal: over.signal,
         end(reason) {
+          if (!open.has(connection)) return;
+          // Before its subscriptions are over: none of them may be told to a client as complete.
+          onEnd?.(reason);
           connection.closed();
-          ending.abort(reason);
         },
         closed() {
           open.delete(connection);
           clearTimeout(timer);
+          over.abort();
         },
       };
       function expireLater(): void {
@@ -46,12 +54,14 @@ export function createConnections({ clock }: { readonly clock: Clock }) {
         else timer = setTimeout(expireLater, Math.min(left, longestTimerMs)).unref();
       }
       open.add(connection);
-      expireLater();
+      if (shutDown) connection.end('SHUTDOWN');
+      else expireLater();
       return connection;
     },
 
-    /** Ends every connection whose viewer is chosen. */
+    /** Ends every connection whose viewer is chosen; after a SHUTDOWN also those that open later. */
     endWhere(reason: EndReason, chosen: (viewer: Viewer) => boolean): void {
+      shutDown ||= reason === 'SHUTDOWN';
       for (const connection of [...open]) if (chosen(connection.viewer)) connection.end(reason);
     },
 

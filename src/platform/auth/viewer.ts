@@ -1,3 +1,4 @@
+import { unauthenticated } from '../errors.ts';
 import type { Role } from './tokens.ts';
 
 /** Who a token speaks for, and until when. */
@@ -18,11 +19,18 @@ export interface Viewer {
   readonly bearerObject: string | undefined;
 }
 
-export const anonymous: Viewer = { user: undefined, objects: new Set(), bearerObject: undefined };
-
 /** Whether the viewer presented any credentials. */
 export function hasCredentials(viewer: Viewer): boolean {
   return viewer.user !== undefined || viewer.objects.size > 0;
+}
+
+/**
+ * The user who asks.
+ * @throws PublicError UNAUTHENTICATED when nobody does, or only the holder of access tokens.
+ */
+export function requireUser({ user }: Viewer): ViewerUser {
+  if (!user) throw unauthenticated();
+  return user;
 }
 
 export function hasRole(viewer: Viewer, role: Role): boolean {

@@ -17,7 +17,7 @@ export async function openPglite(folder: string, image = builtImage): Promise<Da
   const lock = await lockFolder(folder);
   try {
     const cluster = join(folder, 'postgres');
-    if (!(await exists(cluster)) && (await exists(image))) await placeImage(image, cluster);
+    if (!(await exists(cluster))) await makeCluster(image, cluster);
     const pglite = await PGlite.create({
       dataDir: cluster,
       parsers: { [types.INT8]: BigInt },
@@ -45,12 +45,16 @@ function queryable(connection: Pick<PGlite, 'query'>): Queryable {
   };
 }
 
-/** Copies under another name first: a folder that bears the right name is whole. */
-async function placeImage(image: string, cluster: string): Promise<void> {
+/**
+ * Copies the image, or has initdb run where there is none. Under another name first: a folder that bears the
+ * right one is whole.
+ */
+async function makeCluster(image: string, cluster: string): Promise<void> {
   const partial = `${cluster}.partial`;
   await rm(partial, { recursive: true, force: true });
   await mkdir(partial, { recursive: true });
-  await cp(image, partial, { recursive: true });
+  if (await exists(image)) await cp(image, partial, { recursive: true });
+  else await (await PGlite.create({ dataDir: partial })).close();
   await rename(partial, cluster);
 }
 

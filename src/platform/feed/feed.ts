@@ -8,7 +8,8 @@ export type Feed = ReturnType<typeof createFeed>;
 export function createFeed(topic: string, ringBytes: number) {
   const ring = createRing(ringBytes);
   const waiting = new Set<() => void>();
-  let head: number | undefined;
+  let started = false;
+  let head = 0;
   let early: LogRow[] = [];
   let ephemeral: Ephemeral | undefined;
 
@@ -24,16 +25,22 @@ export function createFeed(topic: string, ringBytes: number) {
 
     /** The last sequence that this node knows; what lies behind it is in the ring or in the log. */
     get head(): number {
-      return head ?? 0;
+      return head;
     },
 
-    /** The newest event that is not kept, if it still fits the head. */
+    /** Whether the head is known yet. */
+    get started(): boolean {
+      return started;
+    },
+
+    /** The newest event that is not kept; it is for members who stand exactly at its sequence. */
     get ephemeral(): Ephemeral | undefined {
       return ephemeral;
     },
 
     /** Where the topic stood in the database when this node began to watch it. */
     start(seq: number): void {
+      started = true;
       head = seq;
       feed.accept(early);
       early = [];
@@ -44,7 +51,7 @@ export function createFeed(topic: string, ringBytes: number) {
      * @returns false when rows are missing before one of them: read the log.
      */
     accept(rows: readonly LogRow[]): boolean {
-      if (head === undefined) {
+      if (!started) {
         early.push(...rows);
         return true;
       }
@@ -64,21 +71,22 @@ export function createFeed(topic: string, ringBytes: number) {
 
     /** Gives up on the ring: members read up to this sequence from the log. */
     jump(seq: number): void {
-      if (seq <= feed.head) return;
+      if (!started || seq <= head) return;
       ring.clear();
       head = seq;
       wakeAll();
     },
 
-    /** Takes an event that is not kept: the latest wins. */
+    /** Takes an event that is not kept: the latest wins, also when the bus brings an older one behind it. */
     offer(message: Ephemeral): void {
+      if (ephemeral && message.seq < ephemeral.seq) return;
       ephemeral = message;
       wakeAll();
     },
 
     after: ring.after,
 
-    /** Resolves when something has changed since the caller looked. */
+    /** Calls once, at the next change; answers how to forget it. */
     wait(wake: () => void): () => void {
       waiting.add(wake);
       return () => waiting.delete(wake);

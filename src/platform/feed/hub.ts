@@ -1,5 +1,5 @@
 import type { Bus, BusMessage } from '../bus/bus.ts';
-import type { LogRow } from '../log/event.ts';
+import type { LogRow, TopicHead } from '../log/event.ts';
 import type { Log } from '../log/log.ts';
 import { createFeed, type Feed } from './feed.ts';
 
@@ -31,6 +31,7 @@ export function createHub({ log, bus, onError, ringBytes = 262_144, repairEveryM
   const feeds = new Map<string, Watched>();
   const behind = new Set<string>();
   let reading: Promise<void> | undefined;
+  let comparing: Promise<void> | undefined;
   let lastRepair = Date.now();
 
   function watch(topic: string): Watched {
@@ -41,8 +42,8 @@ export function createHub({ log, bus, onError, ringBytes = 262_144, repairEveryM
 
     async function begin(): Promise<void> {
       watched.stop = await bus.listen(topic, (message) => hear(watched, message));
-      const head = (await log.heads([topic])).get(topic);
-      feed.start(head?.head ?? 0);
+      const { head } = (await log.heads([topic])).get(topic) as TopicHead;
+      feed.start(head);
     }
   }
 
@@ -76,16 +77,21 @@ export function createHub({ log, bus, onError, ringBytes = 262_144, repairEveryM
     await Promise.resolve();
     const after = new Map<string, number>();
     for (const topic of behind) {
-      const watched = feeds.get(topic);
-      if (watched) after.set(topic, watched.feed.head);
+      const feed = feeds.get(topic)?.feed;
+      if (feed?.started) after.set(topic, feed.head);
     }
     behind.clear();
     if (after.size === 0) return;
     const byTopic = groupByTopic(await log.readPages(after, repairPage));
-    const full = [...byTopic].filter(([, rows]) => rows.length === repairPage).map(([topic]) => topic);
-    for (const [topic, rows] of byTopic) feeds.get(topic)?.feed.accept(rows);
-    for (const [topic, { head }] of full.length > 0 ? await log.heads(full) : [])
+    const beyond = [...after.keys()].filter((topic) => !takePage(topic, byTopic.get(topic) ?? []));
+    for (const [topic, { head }] of beyond.length > 0 ? await log.heads(beyond) : [])
       feeds.get(topic)?.feed.jump(head);
+  }
+
+  /** False when it is no use to read on: more than a page is missing, or what follows is no longer kept. */
+  function takePage(topic: string, rows: readonly LogRow[]): boolean {
+    const contiguous = feeds.get(topic)?.feed.accept(rows) ?? true;
+    return contiguous && rows.length > 0 && rows.length < repairPage;
   }
 
   async function compareHeads(): Promise<void> {
@@ -100,7 +106,7 @@ export function createHub({ log, bus, onError, ringBytes = 262_144, repairEveryM
     const due = bus.connected ? repairEveryMs : repairWithoutBusMs;
     if (Date.now() - lastRepair < due) return;
     lastRepair = Date.now();
-    compareHeads().catch(failed);
+    comparing = compareHeads().catch(failed);
   }, repairWithoutBusMs);
   timer.unref();
 
@@ -150,7 +156,8 @@ export function createHub({ log, bus, onError, ringBytes = 262_144, repairEveryM
 
     async close(): Promise<void> {
       clearInterval(timer);
-      await reading;
+      await comparing;
+      while (reading) await reading;
     },
   };
 }

@@ -9,7 +9,7 @@ export function createRing(maximumBytes: number) {
   return {
     /** Adds the row that follows the last one. */
     push(row: LogRow): void {
-      const size = JSON.stringify(row.event.facts).length;
+      const size = Buffer.byteLength(JSON.stringify(row.event.facts));
       rows.push(row);
       sizes.push(size);
       bytes += size;

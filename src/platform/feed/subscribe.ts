@@ -1,8 +1,7 @@
 import type { Ephemeral } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
-import { PublicError } from '../errors.ts';
 import { newId } from '../ids.ts';
-import { encodeCursor, type Position, parseCursor, startCursor } from '../log/cursor.ts';
+import { cursorExpired, encodeCursor, type Position, parseCursor, startCursor } from '../log/cursor.ts';
 import type { Facts, LogEvent, LogRow, TopicHead } from '../log/event.ts';
 import type { Log } from '../log/log.ts';
 import type { Hub } from './hub.ts';
@@ -95,10 +94,7 @@ export async function subscribe(
   /** What was missed cannot be told: shows the present state, or refuses and says where to begin anew. */
   function anew({ epoch, head }: TopicHead): Position {
     const now = { topic, epoch, seq: head };
-    if (!snapshot)
-      throw new PublicError('CURSOR_EXPIRED', 'What lies behind this cursor is no longer kept.', {
-        cursor: encodeCursor(now),
-      });
+    if (!snapshot) throw cursorExpired(now);
     page = [present('GAP', now, snapshot)];
     return now;
   }
@@ -130,8 +126,8 @@ export async function subscribe(
   async function advance(): Promise<void> {
     if (position.seq < feed.head) {
       const rows = feed.after(position.seq, pageSize) ?? (await log.readPage(topic, position.seq, pageSize));
-      const last = rows[rows.length - 1];
-      if (last && rows[0]?.seq === position.seq + 1) {
+      if (rows[0]?.seq === position.seq + 1) {
+        const last = rows[rows.length - 1] as LogRow;
         position = { topic, epoch: last.epoch, seq: last.seq };
         deliver(rows);
       } else {
@@ -179,8 +175,11 @@ export async function subscribe(
           await (position.seq < feed.head || unseen() ? advance() : change());
         }
       } catch (error) {
-        end();
-        throw error;
+        // Who has gone does not care for what failed meanwhile.
+        if (!ended) {
+          end();
+          throw error;
+        }
       }
       return { done: true, value: undefined };
     },

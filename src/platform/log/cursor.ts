@@ -1,4 +1,4 @@
-import { badInput } from '../errors.ts';
+import { badInput, PublicError } from '../errors.ts';
 
 /** A position in a topic: everything up to and including `seq` has been seen. */
 export interface Position {
@@ -16,18 +16,23 @@ export function encodeCursor(position: Position): string {
 }
 
 /**
- * Reads a cursor, strictly: only what `encodeCursor` writes.
+ * Reads a cursor, strictly: only what `encodeCursor` writes. `argument` is the one that it came in.
  * @throws PublicError BAD_USER_INPUT when it is malformed or of another topic.
  */
-export function parseCursor(text: string, topic: string): Position {
+export function parseCursor(text: string, topic: string, argument = 'after'): Position {
+  const malformed = () => badInput(argument, 'The cursor is malformed.');
   const decoded = Buffer.from(text, 'base64url').toString();
   const match = /^([0-9a-f]{12})\.(0|[1-9][0-9]{0,14})\.(.+)$/s.exec(decoded);
   const [, epoch, seq, ofTopic] = match ?? [];
   if (epoch === undefined || ofTopic === undefined) throw malformed();
   const position = { topic: ofTopic, epoch, seq: Number(seq) };
   if (encodeCursor(position) !== text) throw malformed();
-  if (ofTopic !== topic) throw badInput('after', 'The cursor belongs to another feed.');
+  if (ofTopic !== topic) throw badInput(argument, 'The cursor belongs to another feed.');
   return position;
 }
 
-const malformed = () => badInput('after', 'The cursor is malformed.');
+/** What lies behind a cursor can no longer be told; says where to begin anew. */
+export const cursorExpired = (anew: Position) =>
+  new PublicError('CURSOR_EXPIRED', 'What lies behind this cursor is no longer kept.', {
+    cursor: encodeCursor(anew),
+  });

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { newId } from '../ids.ts';
+import { encodeCursor } from './cursor.ts';
 import type { Facts, LogRow, TopicHead } from './event.ts';
 
 /** An event to be appended: its facts, and every topic that it belongs to. */
@@ -30,11 +31,26 @@ interface Dependencies {
 
 /** The append-only log: each topic numbered gaplessly from 1, in commit order. */
 export function createLog({ db, clock, onCommitted }: Dependencies) {
-  const pending = new WeakMap<Transaction, Array<NewEvent & { id: string; occurredAt: Date }>>();
+  const pending = new WeakMap<Transaction, StampedEvent[]>();
+
+  async function heads(topics: readonly string[]): Promise<ReadonlyMap<string, TopicHead>> {
+    const rows = await db.query<{ topic: string; epoch: string; head: bigint; trimmedTo: bigint }>(
+      `SELECT wanted.topic, coalesce(t.epoch, i.epoch) AS epoch, coalesce(t.head, 0) AS head,
+              coalesce(t.trimmed_to, 0) AS "trimmedTo"
+       FROM unnest($1::text[]) AS wanted(topic) CROSS JOIN database_info i
+       LEFT JOIN topics t ON t.topic = wanted.topic`,
+      [topics],
+    );
+    return new Map(
+      rows.map((row) => [
+        row.topic,
+        { epoch: row.epoch, head: Number(row.head), trimmedTo: Number(row.trimmedTo) },
+      ]),
+    );
+  }
 
   async function flush(tx: Transaction): Promise<void> {
-    const events = pending.get(tx) ?? [];
-    const rows = await insertEvents(tx, events);
+    const rows = await insertEvents(tx, pending.get(tx) as StampedEvent[]);
     tx.afterCommit(() => onCommitted(rows));
   }
 
@@ -82,22 +98,14 @@ export function createLog({ db, clock, onCommitted }: Dependencies) {
       return rows.map(toLogRow);
     },
 
-    /** Where these topics stand; a topic without events stands at 0 of the database's epoch. */
-    async heads(topics: readonly string[]): Promise<ReadonlyMap<string, TopicHead>> {
-      const rows = await db.query<{ topic: string; epoch: string; head: bigint; trimmedTo: bigint }>(
-        `SELECT wanted.topic, coalesce(t.epoch, i.epoch) AS epoch, coalesce(t.head, 0) AS head,
-                coalesce(t.trimmed_to, 0) AS "trimmedTo"
-         FROM unnest($1::text[]) AS wanted(topic) CROSS JOIN database_info i
-         LEFT JOIN topics t ON t.topic = wanted.topic`,
-        [topics],
-      );
-      return new Map(
-        rows.map((row) => [
-          row.topic,
-          { epoch: row.epoch, head: Number(row.head), trimmedTo: Number(row.trimmedTo) },
-        ]),
-      );
+    /** The cursor of where a topic stands now. */
+    async cursor(topic: string): Promise<string> {
+      const { epoch, head } = (await heads([topic])).get(topic) as TopicHead;
+      return encodeCursor({ topic, epoch, seq: head });
     },
+
+    /** Where these topics stand; a topic without events stands at 0 of the database's epoch. */
+    heads,
   };
 }
 
@@ -163,7 +171,7 @@ async function insertEvents(tx: Transaction, events: readonly StampedEvent[]): P
     ],
   );
   return heads.flatMap(({ topic, epoch, head }) => {
-    const placed = placements.get(topic) ?? [];
+    const placed = placements.get(topic) as StampedEvent[];
     return placed.map((event, index) => ({
       topic,
       epoch,

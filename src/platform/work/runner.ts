@@ -101,11 +101,14 @@ export function createWorkRunner({ queue, clock, handlers, onError }: Dependenci
     }
   }
 
-  const forget = queue.onScheduled(poke);
+  let forget = () => {};
 
   return {
-    /** Looks for due work now, and from then on by itself. */
-    start: poke,
+    /** Looks for due work now, and from then on by itself; what is scheduled before that waits for it. */
+    start(): void {
+      forget = queue.onScheduled(poke);
+      poke();
+    },
 
     /** Begins nothing more, tells what runs to stop, and waits for it. */
     async stop(): Promise<void> {

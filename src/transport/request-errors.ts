@@ -1,0 +1,50 @@
+import { GraphQLError, getOperationAST } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import { documentError } from '../graphql/errors.ts';
+import { badInput } from '../platform/errors.ts';
+
+interface RequestContext {
+  readonly params: { readonly operationName?: string | undefined };
+}
+
+/** Gives what is wrong with a request itself the same error on every transport. */
+export function useRequestErrors(): Plugin<RequestContext> {
+  return {
+    onRequestParse({ requestParser, setRequestParser }) {
+      if (!requestParser) return;
+      setRequestParser(async (request) => {
+        try {
+          return await requestParser(request);
+        } catch (error) {
+          if (!(error instanceof SyntaxError)) throw error;
+          throw badInput('variables', 'variables and extensions must be JSON.');
+        }
+      });
+    },
+
+    onParse() {
+      return ({ result, context, replaceParseResult }) => {
+        if (result instanceof GraphQLError) replaceParseResult(documentError(result, 'GRAPHQL_PARSE_FAILED'));
+        else if (!getOperationAST(result, context.params.operationName))
+          throw badInput(
+            'operationName',
+            'It must name an operation of the document, unless there is only one.',
+          );
+      };
+    },
+
+    onValidate({ validateFn, setValidationFn }) {
+      // The limits throw what they find, past the hooks that see to codes and statuses.
+      setValidationFn((...args) => {
+        try {
+          return validateFn(...args);
+        } catch (error) {
+          if (!(error instanceof GraphQLError)) throw error;
+          return [error];
+        }
+      });
+      return ({ result, setResult }) =>
+        setResult(result.map((error) => documentError(error, 'GRAPHQL_VALIDATION_FAILED')));
+    },
+  };
+}
