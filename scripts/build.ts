@@ -1,12 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PGlite } from '@electric-sql/pglite';
+import { makeDatabaseImage } from './lib/database-image.ts';
 
 const DIST = 'dist';
 // A new cluster as initdb makes it: a first start copies it, which is much faster than running initdb.
 const IMAGE = 'database-image';
-// Names the PGlite version that made the image, and exists only when the image is whole.
+// Raised with each change of what lib/database-image.ts makes.
+const IMAGE_SCRIPT = 2;
+// Names what made the image (the script and PGlite, by version), and exists only when the image is whole.
 const IMAGE_VERSION = 'database-image.version';
 
 async function clean(): Promise<void> {
@@ -28,17 +30,16 @@ async function copySql(): Promise<void> {
   await Promise.all(files.map((file) => cp(join('src', file), join(DIST, 'src', file))));
 }
 
-async function makeDatabaseImage(): Promise<void> {
+async function placeDatabaseImage(): Promise<void> {
   const image = join(DIST, IMAGE);
   const stamp = join(DIST, IMAGE_VERSION);
   const manifest = join('node_modules', '@electric-sql', 'pglite', 'package.json');
-  const { version } = JSON.parse(await readFile(manifest, 'utf8')) as { version: string };
+  const pglite = JSON.parse(await readFile(manifest, 'utf8')) as { version: string };
+  const version = `${IMAGE_SCRIPT} ${pglite.version}`;
   if ((await readFile(stamp, 'utf8').catch(() => '')) === version) return;
   const temporary = `${image}.tmp`;
   await Promise.all([stamp, image, temporary].map((path) => rm(path, { recursive: true, force: true })));
-  const pglite = new PGlite(temporary);
-  await pglite.waitReady;
-  await pglite.close();
+  await makeDatabaseImage(temporary);
   await rename(temporary, image);
   await writeFile(stamp, version);
 }
@@ -46,4 +47,4 @@ async function makeDatabaseImage(): Promise<void> {
 await clean();
 compile();
 await copySql();
-await makeDatabaseImage();
+await placeDatabaseImage();

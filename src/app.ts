@@ -34,6 +34,7 @@ import { createSessions, expiryWork } from './sessions/commands.ts';
 import { developmentRoutes } from './transport/development-routes.ts';
 import { createHttpServer } from './transport/http.ts';
 import { operationRoutes } from './transport/operation-routes.ts';
+import { isOriginAllowed } from './transport/request.ts';
 import { createWebSocketTransport, refuse } from './transport/websocket.ts';
 import { createGraphqlServer } from './transport/yoga.ts';
 
@@ -161,11 +162,15 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     authenticate,
     connections,
     logger,
+    webSocket: () =>
+      config.websocketEnabled
+        ? { path: config.websocketPath, port: webSocketHttp && portOf(webSocketHttp) }
+        : undefined,
     onUnexpected: () => metrics.unexpectedErrors.inc(),
     allowedOrigins: config.allowedOrigins,
     maximumBodyBytes: config.limitBodyBytes,
   });
-  const http = createHttpServer(
+  const http: Server = createHttpServer(
     {
       '* /graphql': (request, response) => yoga(request, response),
       ...operationRoutes({ db, metrics, metricsToken: config.metricsToken, isDraining: () => draining }),
@@ -177,6 +182,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
       }),
     },
     logger,
+    (request) => isOriginAllowed(request, config.allowedOrigins, portOf(http)),
   );
 
   const webSocket = config.websocketEnabled
@@ -185,6 +191,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
         authenticate,
         connections,
         path: config.websocketPath,
+        pagePort: () => portOf(http),
         allowedOrigins: config.allowedOrigins,
         maximumMessageBytes: config.limitMessageBytes,
         maximumOperations: config.limitSubscriptionsPerConnection,
@@ -254,12 +261,14 @@ function configuredAgent(config: Config, secret: Uint8Array, clock: Clock): Agen
   return createStubAgent({ stepMs: config.agentStubStepMs });
 }
 
+const portOf = (server: Server) => (server.address() as AddressInfo).port;
+
 const urlHost = (host: string) => (host.includes(':') ? `[${host}]` : host);
 
 function listen(server: Server, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
+    server.listen(port, host, () => resolve(portOf(server)));
   });
 }
 

@@ -1,6 +1,7 @@
 import { type App, startApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { FolderLockedError } from './platform/database/folder-lock.ts';
+import { DatabaseTooNewError } from './platform/database/migrate.ts';
 import { createLogger, type Logger } from './platform/telemetry/logger.ts';
 
 async function main(): Promise<void> {
@@ -53,7 +54,11 @@ function announce({ url, webSocketUrl, agent }: App, config: Config): void {
 }
 
 main().catch((error: unknown) => {
-  const expected = error instanceof ConfigError || error instanceof FolderLockedError;
-  process.stderr.write(`${expected ? error.message : ((error as Error).stack ?? String(error))}\n`);
+  const expected = [ConfigError, FolderLockedError, DatabaseTooNewError].some(
+    (kind) => error instanceof kind,
+  );
+  process.stderr.write(
+    `${expected ? (error as Error).message : ((error as Error).stack ?? String(error))}\n`,
+  );
   process.exit(1);
 });

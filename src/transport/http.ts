@@ -8,9 +8,18 @@ export type Route = (request: IncomingMessage, response: ServerResponse, rest: s
 /** What is served: `POST /dev/stub/pay/*`; a method of `*` takes any. */
 export type Routes = Readonly<Record<string, Route>>;
 
-/** An HTTP server over a table of routes. */
-export function createHttpServer(routes: Routes, logger: Logger): Server {
+/** An HTTP server over a table of routes. What a page of another origin posts blindly is refused. */
+export function createHttpServer(
+  routes: Routes,
+  logger: Logger,
+  isAllowed: (request: IncomingMessage) => boolean,
+): Server {
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (request.method === 'POST' && !isAllowed(request)) {
+      const message = 'Pages of this origin may not call this server.';
+      answer(response, 403, { errors: [{ message, extensions: { code: 'FORBIDDEN' } }] });
+      return;
+    }
     const target = targetOf(request);
     const found = target && find(routes, request.method as string, target.pathname);
     if (!found) {

@@ -24,11 +24,20 @@ export function splitList(header: string): string[] {
 }
 
 /**
- * Whether a browser's page may open a socket here: its origin is this server's own or an allowed one. Who sends
- * no origin is no browser.
+ * Whether a browser's page may post or open a socket here: its origin is an allowed one or this server's own, whose
+ * pages are on `pagePort`. Who sends no origin is no browser.
  */
-export function isOriginAllowed(request: IncomingMessage, allowed: readonly string[]): boolean {
+export function isOriginAllowed(
+  request: IncomingMessage,
+  allowed: readonly string[],
+  pagePort: number,
+): boolean {
   const { origin, host } = request.headers;
   if (origin === undefined || allowed.includes(origin)) return true;
-  return URL.canParse(origin) && new URL(origin).host === host;
+  if (!URL.canParse(origin) || !URL.canParse(`http://${host}`)) return false;
+  const page = new URL(origin);
+  return (
+    page.host === host ||
+    (page.hostname === new URL(`http://${host}`).hostname && page.port === String(pagePort))
+  );
 }

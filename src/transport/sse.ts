@@ -7,7 +7,7 @@ import { cursorOf, type DeliveredResult } from '../graphql/execution.ts';
 export interface StreamState {
   /** The cursor at which the subscription begins; set once it has started. */
   position: string | undefined;
-  /** Aborted when the server ends the connection. */
+  /** Aborted when the connection is over, which ends the subscription too. */
   readonly signal: AbortSignal;
 }
 
@@ -52,7 +52,7 @@ const eventStreamHeaders = {
 };
 
 function acceptsEventStream(request: Request): boolean {
-  return request.headers.get('accept')?.includes('text/event-stream') ?? false;
+  return String(request.headers.get('accept')).includes('text/event-stream');
 }
 
 function isStream(result: unknown): result is AsyncIterable<DeliveredResult> {
@@ -74,7 +74,7 @@ function encode(
   { position, signal }: StreamState,
   pingEveryMs: number,
 ): ReadableStream {
-  const iterator = results[Symbol.asyncIterator]() as AsyncGenerator<DeliveredResult>;
+  const iterator = results[Symbol.asyncIterator]();
   const encoder = new TextEncoder();
   let pings: NodeJS.Timeout | undefined;
   return new ReadableStream(
@@ -82,9 +82,12 @@ function encode(
       start(controller) {
         const id = position === undefined ? '' : `id: ${position}\n`;
         controller.enqueue(encoder.encode(`:\n\nretry: ${retryMs}\n${id}\n`));
+        if (signal.aborted) return;
         pings = setInterval(() => {
           if (Number(controller.desiredSize) > 0) controller.enqueue(encoder.encode(':\n\n'));
         }, pingEveryMs);
+        // A client that is gone without having read all of it asks for no more.
+        signal.addEventListener('abort', () => clearInterval(pings));
       },
       async pull(controller) {
         const { done, value } = await iterator.next();
@@ -96,10 +99,6 @@ function encode(
         // Without `complete` where the subscription is not over: the client reconnects.
         if (done && !signal.aborted) controller.enqueue(encoder.encode('event: complete\ndata:\n\n'));
         controller.close();
-      },
-      async cancel() {
-        clearInterval(pings);
-        await iterator.return(undefined);
       },
     },
     { highWaterMark: 1 },

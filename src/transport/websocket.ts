@@ -15,6 +15,8 @@ interface Dependencies {
   readonly authenticate: Authenticate;
   readonly connections: Connections;
   readonly path: string;
+  /** Where this server's own pages are, which may be on another port. */
+  readonly pagePort: () => number;
   readonly allowedOrigins: readonly string[];
   readonly maximumMessageBytes: number;
   /** How many operations one socket may have running; 0 for any number. */
@@ -52,8 +54,16 @@ type EnvelopedArgs = ExecutionArgs & {
 
 /** graphql-transport-ws. An operation that is refused gets an `error` message, and the socket lives. */
 export function createWebSocketTransport(deps: Dependencies) {
-  const { yoga, authenticate, connections, path, allowedOrigins, maximumMessageBytes, maximumOperations } =
-    deps;
+  const {
+    yoga,
+    authenticate,
+    connections,
+    path,
+    pagePort,
+    allowedOrigins,
+    maximumMessageBytes,
+    maximumOperations,
+  } = deps;
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: maximumMessageBytes,
@@ -127,7 +137,7 @@ export function createWebSocketTransport(deps: Dependencies) {
 
   function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (targetOf(request)?.pathname !== path) refuse(socket, '404 Not Found');
-    else if (!isOriginAllowed(request, allowedOrigins)) refuse(socket, '403 Forbidden');
+    else if (!isOriginAllowed(request, allowedOrigins, pagePort())) refuse(socket, '403 Forbidden');
     else sockets.handleUpgrade(request, socket, head, (ws) => begin(ws, request));
   }
 

@@ -8,6 +8,7 @@ import { buildSchema } from '../graphql/schema.ts';
 import type { Authenticate } from '../platform/auth/authenticate.ts';
 import type { Connection, Connections } from '../platform/auth/connections.ts';
 import type { Logger } from '../platform/telemetry/logger.ts';
+import { type GraphiqlWebSocket, graphiqlPage } from './graphiql.ts';
 import { credentialsOf } from './request.ts';
 import { useRequestErrors } from './request-errors.ts';
 import { type StreamState, useResumableSse } from './sse.ts';
@@ -17,6 +18,8 @@ interface Dependencies {
   readonly authenticate: Authenticate;
   readonly connections: Connections;
   readonly logger: Logger;
+  /** Where GraphiQL finds the WebSocket; read when its page is first asked for. */
+  readonly webSocket: () => GraphiqlWebSocket | undefined;
   /** Hears of each error that was masked. */
   readonly onUnexpected: () => void;
   readonly allowedOrigins: readonly string[];
@@ -49,8 +52,17 @@ const documentLimits = {
 
 /** GraphQL over HTTP and SSE; what it envelops operations in holds on WebSocket too. */
 export function createGraphqlServer(deps: Dependencies) {
-  const { services, authenticate, connections, logger, onUnexpected, allowedOrigins, maximumBodyBytes } =
-    deps;
+  const {
+    webSocket,
+    services,
+    authenticate,
+    connections,
+    logger,
+    onUnexpected,
+    allowedOrigins,
+    maximumBodyBytes,
+  } = deps;
+  let page: Promise<string> | undefined;
   const streams = new WeakMap<Request, StreamState>();
   const maskError = createMaskError((error) => {
     onUnexpected();
@@ -64,7 +76,7 @@ export function createGraphqlServer(deps: Dependencies) {
     const viewer = await (ticket === null
       ? authenticate(credentialsOf(request.headers))
       : services.tickets.redeem(ticket, {
-          query: params.query ?? '',
+          query: params.query as string,
           operationName: params.operationName,
           variables: params.variables,
         }));
@@ -104,10 +116,11 @@ export function createGraphqlServer(deps: Dependencies) {
       };
     },
     maskedErrors: { maskError },
-    graphiql: { title: 'Satwire', subscriptionsProtocol: 'WS', defaultQuery: '' },
-    // Nine megabytes that only a browser asks for.
-    renderGraphiQL: async (options) =>
-      (await import('@graphql-yoga/render-graphiql')).renderGraphiQL(options),
+    graphiql: true,
+    renderGraphiQL: () => {
+      page ??= graphiqlPage(webSocket());
+      return page;
+    },
     landingPage: false,
     multipart: false,
     batching: false,

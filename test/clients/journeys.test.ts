@@ -12,7 +12,7 @@ import {
   StubPayDocument,
   TopUpSessionDocument,
 } from '../gql/graphql.ts';
-import { startTestApp, type TestApp } from '../support/app.ts';
+import { useTestApp } from '../support/app.ts';
 import { debitSession, key } from '../support/operations.ts';
 import { until } from '../support/until.ts';
 import { createApolloClient } from './apollo.ts';
@@ -31,17 +31,17 @@ const clients: ReadonlyArray<readonly [name: string, create: (options: ClientOpt
   ['EventSource with a ticket', createEventSourceClient],
 ];
 
+const runningApp = useTestApp();
 const running: LiveClient[] = [];
 afterEach(async () => {
   for (const client of running.splice(0)) await client.dispose();
 });
 
-async function start(create: (options: ClientOptions) => LiveClient): Promise<[TestApp, LiveClient]> {
-  const app = await startTestApp();
-  const token = await app.token('alice');
-  const client = create({ url: app.url, webSocketUrl: app.webSocketUrl as string, token });
+async function start(create: (options: ClientOptions) => LiveClient): Promise<LiveClient> {
+  const { url, webSocketUrl, token } = runningApp();
+  const client = create({ url, webSocketUrl: webSocketUrl as string, token: await token('alice') });
   running.push(client);
-  return [app, client];
+  return client;
 }
 
 /** Subscribes, and keeps what comes; `first` waits for an event of a type, and answers it as that type. */
@@ -69,7 +69,7 @@ const kept = (events: readonly JobEvent[]) =>
 
 describe.each(clients)('%s', (_name, create) => {
   it('carries a job, cut in the middle and resumed after its cursor', async () => {
-    const [, client] = await start(create);
+    const client = await start(create);
     const input = { prompt: 'Count to three.', idempotencyKey: key() };
     const { job } = (await client.send(CreateJobDocument, { input })).createJob;
 
@@ -97,7 +97,8 @@ describe.each(clients)('%s', (_name, create) => {
   });
 
   it('carries a session', async () => {
-    const [app, client] = await start(create);
+    const app = runningApp();
+    const client = await start(create);
     const opened = await client.send(OpenSessionDocument, {
       input: { depositSats: 1_000, idempotencyKey: key() },
     });

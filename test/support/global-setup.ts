@@ -1,13 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PGlite } from '@electric-sql/pglite';
+import { makeDatabaseImage } from '../../scripts/lib/database-image.ts';
 
 /** Runs initdb once: every test's database begins as a copy. */
 export default async function setup(): Promise<() => Promise<void>> {
   const image = await mkdtemp(join(tmpdir(), 'satwire-image-'));
-  const pglite = await PGlite.create({ dataDir: image });
-  await pglite.close();
+  await makeDatabaseImage(image);
   process.env.SATWIRE_TEST_IMAGE = image;
   return () => rm(image, { recursive: true, force: true });
 }

@@ -35,7 +35,8 @@ export interface ModelSession extends ModelObject {
   readonly type: 'session';
   state: string;
   balance: number;
-  idleEnd: number;
+  /** When it expires; absent before the deposit and after the end. */
+  idleEnd: number | undefined;
 }
 
 /** The wallet of a user, or the refundable balance of an object. */
@@ -111,7 +112,7 @@ export function createMoneyModel({ evalPrice, workPrice, minimum, idleMs }: Mode
     session.purse.sats += session.balance;
     session.balance = 0;
     session.state = state;
-    session.idleEnd = Number.POSITIVE_INFINITY;
+    session.idleEnd = undefined;
   }
 
   return {

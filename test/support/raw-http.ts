@@ -7,6 +7,11 @@ const sockets = new Set<Socket>();
 /** A TCP connection on which a test writes its requests itself. */
 export interface RawConnection {
   write(text: string): void;
+  /** Reads nothing more, until it resumes. */
+  pause(): void;
+  resume(): void;
+  /** Goes away, and waits until it is gone. */
+  end(): Promise<void>;
   /** All that was received. */
   readonly received: string;
   readonly ended: boolean;
@@ -32,6 +37,12 @@ export async function connectRaw(url: string): Promise<RawConnection> {
   await until('the connection is made', () => !socket.connecting);
   return {
     write: (text) => socket.write(text),
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
+    async end() {
+      socket.destroy();
+      await until('the connection is gone', () => ended);
+    },
     get received() {
       return received;
     },

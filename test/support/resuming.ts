@@ -9,6 +9,8 @@ export interface Resuming {
   readonly failures: unknown[];
   /** How often its connection was cut. */
   readonly cuts: number;
+  /** Behind what it resumed each time: the last event that it had received. */
+  readonly resumedBehind: Json[];
   close(): void;
 }
 
@@ -33,6 +35,7 @@ export function resumingSocket(
 ): Resuming {
   const events: Json[] = [];
   const failures: unknown[] = [];
+  const resumedBehind: Json[] = [];
   let cuts = 0;
   let closed = false;
   const client = socket(as, {
@@ -41,6 +44,7 @@ export function resumingSocket(
     retryWait: () => new Promise((resolve) => setTimeout(resolve, 5)),
     on: {
       opened(opened) {
+        if (events.length > 0) resumedBehind.push(events.at(-1));
         if (!cutting?.wanted()) return;
         setTimeout(() => {
           cuts += 1;
@@ -67,6 +71,7 @@ export function resumingSocket(
   return {
     events,
     failures,
+    resumedBehind,
     get cuts() {
       return cuts;
     },
@@ -93,6 +98,7 @@ export async function resumingEventSource(
   const source = new EventSource(address);
   const events: Json[] = [];
   const failures: unknown[] = [];
+  const resumedBehind: Json[] = [];
   let cuts = 0;
   source.addEventListener('next', ({ data }) => {
     const result = JSON.parse(data);
@@ -104,9 +110,11 @@ export async function resumingEventSource(
     if (source.readyState === source.CLOSED) failures.push(error);
     else cuts += 1;
   });
+  source.addEventListener('open', () => events.length > 0 && resumedBehind.push(events.at(-1)));
   return {
     events,
     failures,
+    resumedBehind,
     get cuts() {
       return cuts;
     },

@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { jobsByIds } from '../../src/jobs/queries.ts';
+import { sessionsByIds } from '../../src/sessions/queries.ts';
 import { type TestApp, useTestApp } from '../support/app.ts';
 import type { As, Json } from '../support/clients.ts';
 import { standingClock } from '../support/clock.ts';
@@ -70,7 +72,11 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   },
   {
     weight: 3,
-    arbitrary: fc.record({ do: fc.constant('topUp' as const), pick, sats: fc.integer({ min: 1, max: 90 }) }),
+    arbitrary: fc.record({
+      do: fc.constant('topUp' as const),
+      pick,
+      sats: fc.oneof(fc.integer({ min: 1, max: 15 }), fc.integer({ min: 1, max: 90 })),
+    }),
   },
   {
     weight: 4,
@@ -201,7 +207,8 @@ async function createRun(isUser: boolean) {
           if (invoice.unheard !== undefined) await heardOf(object, invoice, invoice.unheard);
           else model.expired(object, invoice);
         }
-      for (const session of sessions) if (session.idleEnd <= clock.now()) model.idle(session);
+      for (const session of sessions)
+        if (session.idleEnd !== undefined && session.idleEnd <= clock.now()) model.idle(session);
     }
   }
 
@@ -235,7 +242,7 @@ async function createRun(isUser: boolean) {
         as,
         state: 'AWAITING_PAYMENT',
         balance: 0,
-        idleEnd: Number.POSITIVE_INFINITY,
+        idleEnd: undefined,
         purse: purseOf(),
         invoices: [invoiceOf(opened.depositInvoice.paymentHash, 'deposit', action.deposit)],
         events: [],
@@ -316,13 +323,19 @@ async function createRun(isUser: boolean) {
   async function compare(): Promise<void> {
     const seen = new Set<string>();
     for (const object of everything()) {
-      const { state, balance } = object.type === 'job' ? { ...object, balance: 0 } : object;
-      const [row] = await db.query<{ state: string }>(
-        `SELECT state FROM ${object.type === 'job' ? 'agent_jobs' : 'sessions'} WHERE id = $1`,
-        [object.id],
-      );
       const account = `${object.type}:${object.id}` as const;
-      expect({ ...row, balance: Number(await ledger.balance(db, account)) }).toEqual({ state, balance });
+      const balance = Number(await ledger.balance(db, account));
+      if (object.type === 'job') {
+        const [job] = await jobsByIds(db, [object.id]);
+        expect({ state: job?.state, balance }).toEqual({ state: object.state, balance: 0 });
+      } else {
+        const [session] = await sessionsByIds(db, [object.id]);
+        expect({ state: session?.state, idleEnd: session?.expiresAt?.getTime(), balance }).toEqual({
+          state: object.state,
+          idleEnd: object.idleEnd,
+          balance: object.balance,
+        });
+      }
       const events = await history(object.id);
       expect(events.map(({ type }) => type)).toEqual(object.events.map(([type]) => type));
       expect(events.map(({ facts }) => facts)).toMatchObject(object.events.map(([, facts]) => facts));
@@ -367,6 +380,6 @@ it('agrees with plain arithmetic, however payments, debits, top-ups, closings an
         await run.compare();
       },
     ),
-    { numRuns: 25 },
+    { numRuns: 20 },
   );
 });

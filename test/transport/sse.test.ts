@@ -1,13 +1,14 @@
-import { createServer, request } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createSchema, createYoga } from 'graphql-yoga';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { parseCursor } from '../../src/platform/log/cursor.ts';
 import { useResumableSse } from '../../src/transport/sse.ts';
 import { useTestApp } from '../support/app.ts';
 import type { Json } from '../support/clients.ts';
 import { appendEvent, holdDatabase } from '../support/faults.ts';
 import { createJob, watchJob } from '../support/operations.ts';
+import { connectRaw } from '../support/raw-http.ts';
 import { openStream } from '../support/raw-sse.ts';
 import { refusedDocuments } from '../support/refused-documents.ts';
 import { until } from '../support/until.ts';
@@ -112,23 +113,16 @@ describe('a stream', () => {
   it('is not begun for a client that has gone while its credentials were looked at', async () => {
     const { job, as } = await createJob(app(), 'Be watched.');
     const held = holdDatabase(app());
-    const asked = new Promise<void>((resolve) => {
-      const sent = request(app().url, {
-        method: 'POST',
-        headers: {
-          'content-type': 'application/json',
-          accept: 'text/event-stream',
-          authorization: `Bearer ${as.token}`,
-        },
-      });
-      sent.on('error', () => {});
-      sent.on('close', resolve);
-      sent.end(JSON.stringify({ query: watchJob, variables: { id: job.id } }), () => {
-        // Sent as a whole; the answer waits for the database.
-        setImmediate(() => sent.destroy());
-      });
-    });
-    await asked;
+    const body = JSON.stringify({ query: watchJob, variables: { id: job.id } });
+    const connection = await connectRaw(app().url);
+    connection.write(
+      `POST /graphql HTTP/1.1\r\nHost: satwire\r\nContent-Type: application/json\r\nAccept: text/event-stream\r\n` +
+        `Authorization: Bearer ${as.token}\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    // Answered without the database: by then the server has read what came before.
+    await fetch(new URL('/health', app().url));
+    await connection.end();
+    await fetch(new URL('/health', app().url));
     await held.release();
     await app().ask('{ viewer { roles } }', {}, as);
     await allGone();
@@ -207,64 +201,75 @@ describe('a subscription that is refused', () => {
 });
 
 describe('an idle stream', () => {
-  /** A server whose one subscription waits until it is let go. */
-  async function idleServer(pingEveryMs: number) {
-    const waiting: Array<() => void> = [];
-    let returned = 0;
+  const pingEveryMs = 15;
+
+  /** A server whose one subscription says what it is given. */
+  async function sayingServer() {
+    const say: Array<(text: string) => void> = [];
     const over = new AbortController();
-    async function* tick() {
-      try {
-        for (let count = 1; ; count += 1) {
-          await new Promise<void>((resolve) => waiting.push(resolve));
-          yield { tick: count };
-        }
-      } finally {
-        returned += 1;
-      }
+    async function* said() {
+      for (;;) yield { said: await new Promise<string>((resolve) => say.push(resolve)) };
     }
     const schema = createSchema({
-      typeDefs: 'type Query { a: Int } type Subscription { tick: Int }',
-      resolvers: { Subscription: { tick: { subscribe: tick } } },
+      typeDefs: 'type Query { a: Int } type Subscription { said: String }',
+      resolvers: { Subscription: { said: { subscribe: said } } },
     });
-    const yoga = createYoga({
-      schema,
-      plugins: [useResumableSse(() => ({ position: undefined, signal: over.signal }), pingEveryMs)],
-    });
+    const state = { position: undefined, signal: over.signal };
+    const yoga = createYoga({ schema, plugins: [useResumableSse(() => state, pingEveryMs)] });
     const server = createServer(yoga).listen(0, '127.0.0.1');
+    onTestFinished(() => {
+      server.close();
+      server.closeAllConnections();
+    });
     await until('it listens', () => server.listening);
     return {
       url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/graphql`,
-      waiting,
-      returned: () => returned,
-      close: () => {
-        server.close();
-        server.closeAllConnections();
-      },
+      say: async (text: string) => (await until('it is asked', () => say.shift()))(text),
+      isAsked: () => say.length > 0,
+      /** What happens when the connection is over. */
+      over: () => over.abort(),
     };
   }
 
-  it('is kept alive by comments, and stops to be when its client is gone', async () => {
-    const server = await idleServer(15);
-    try {
-      const stream = await openStream(server.url, 'subscription { tick }');
-      await until(
-        'three pings',
-        () => stream.text.split('\n\n').filter((block) => block === ':').length >= 4,
+  const pingsIn = (text: string) => text.split('\n\n').filter((block) => block === ':').length;
+
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+
+  it('is kept alive by comments', async () => {
+    const server = await sayingServer();
+    const stream = await openStream(server.url, 'subscription { said }');
+    await until('three pings', () => pingsIn(stream.text) >= 4);
+    // Without a position it has no id, and neither has a result without a cursor.
+    expect(stream.blocks).toEqual([{ retry: '1000' }]);
+    await server.say('hello');
+    expect(await stream.events(1)).toEqual([{ data: { said: 'hello' } }]);
+    expect(stream.blocks[1]).not.toHaveProperty('id');
+  });
+
+  it('is sent no comments that would wait behind what its client does not read', async () => {
+    const server = await sayingServer();
+    const connection = await connectRaw(server.url);
+    const before = timers();
+    connection.pause();
+    connection.write(
+      'GET /graphql?query=subscription{said} HTTP/1.1\r\nHost: satwire\r\nAccept: text/event-stream\r\n\r\n',
+    );
+    const large = 'x'.repeat(1_000_000);
+    // While it is asked for more within the time of ten pings, the way to the client is not full.
+    const isAsked = () =>
+      until('it is asked for more', server.isAsked, 10 * pingEveryMs).then(
+        () => true,
+        () => false,
       );
-      // Without a position it has no id, and neither has a result without a cursor.
-      expect(stream.blocks).toEqual([{ retry: '1000' }]);
-      await until('it waits', () => server.waiting.length > 0);
-      server.waiting.shift()?.();
-      expect(await stream.events(1)).toEqual([{ data: { tick: 1 } }]);
-      expect(stream.blocks[1]).not.toHaveProperty('id');
-      stream.close();
-      server.waiting.shift()?.();
-      await until('it is over', () => {
-        server.waiting.shift()?.();
-        return server.returned() === 1;
-      });
-    } finally {
-      server.close();
-    }
+    let sent = 0;
+    for (; await isAsked(); sent += 1) await server.say(large);
+    expect(sent).toBeGreaterThan(0);
+    expect(connection.received).toBe('');
+    connection.resume();
+    await until('all has come', () => connection.received.split('event: next').length > sent);
+    const [, behindTheFirst = ''] = connection.received.split(large);
+    expect(pingsIn(behindTheFirst)).toBe(0);
+    server.over();
+    await until('its timer is gone', () => timers() <= before);
   });
 });

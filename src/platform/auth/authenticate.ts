@@ -3,7 +3,7 @@ import type { Database } from '../database/database.ts';
 import { PublicError, unavailable } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { type AccessTokens, hashToken, looksLikeAccessToken } from './access-tokens.ts';
-import { type TokenClaims, TokenError, type TokenVerifier } from './tokens.ts';
+import type { TokenClaims, TokenError, TokenVerifier } from './tokens.ts';
 import type { Viewer, ViewerUser } from './viewer.ts';
 
 /** What a request or a socket presents. */
@@ -44,10 +44,9 @@ export function createAuthenticate({ db, clock, verifier, accessTokens }: Depend
     try {
       return await verifier.verify(token);
     } catch (error) {
-      if (!(error instanceof TokenError)) throw error;
-      if (error.kind === 'UNAVAILABLE')
-        throw unavailable('Tokens cannot be checked at the moment.', retryAfterMs);
-      throw refused(error.kind === 'EXPIRED' ? 'TOKEN_EXPIRED' : 'TOKEN_INVALID');
+      const { kind } = error as TokenError;
+      if (kind === 'UNAVAILABLE') throw unavailable('Tokens cannot be checked at the moment.', retryAfterMs);
+      throw refused(kind === 'EXPIRED' ? 'TOKEN_EXPIRED' : 'TOKEN_INVALID');
     }
   }
 

@@ -100,7 +100,7 @@ export function createTickets({ db, clock }: Dependencies) {
 }
 
 function hashOperation({ query, operationName, variables }: TicketOperation): string {
-  const text = JSON.stringify([query, operationName ?? null, variables ?? null]);
+  const text = JSON.stringify([query, operationName, variables]);
   return createHash('sha256').update(text).digest('hex');
 }
 

@@ -122,24 +122,29 @@ export async function subscribe(
       ? feed.ephemeral
       : undefined;
 
-  /** Fills the page with what lies behind the position. */
-  async function advance(): Promise<void> {
-    if (position.seq < feed.head) {
-      const rows = feed.after(position.seq, pageSize) ?? (await log.readPage(topic, position.seq, pageSize));
-      if (rows[0]?.seq === position.seq + 1) {
-        const last = rows[rows.length - 1] as LogRow;
-        position = { topic, epoch: last.epoch, seq: last.seq };
-        deliver(rows);
-      } else {
-        position = anew(await whereItStands());
-      }
-      return;
+  /** Fills the page with the kept events behind the position. */
+  async function readOn(): Promise<void> {
+    const rows = feed.after(position.seq, pageSize) ?? (await log.readPage(topic, position.seq, pageSize));
+    if (rows[0]?.seq === position.seq + 1) {
+      const last = rows[rows.length - 1] as LogRow;
+      position = { topic, epoch: last.epoch, seq: last.seq };
+      deliver(rows);
+    } else {
+      position = anew(await whereItStands());
     }
+  }
+
+  function show({ event }: Ephemeral): void {
+    shownEphemeral = event.id;
+    if (filter(event)) page = [{ event, cursor: encodeCursor(position), batch: {} }];
+  }
+
+  /** Fills the page, if there is something to be told; else waits until it is worth looking again. */
+  async function advance(): Promise<void> {
+    if (position.seq < feed.head) return readOn();
     const ephemeral = unseen();
-    if (!ephemeral) return;
-    shownEphemeral = ephemeral.event.id;
-    if (filter(ephemeral.event))
-      page = [{ event: ephemeral.event, cursor: encodeCursor(position), batch: {} }];
+    if (!ephemeral) return change();
+    show(ephemeral);
   }
 
   /** Waits for a change; called in the same tick that found nothing to do. */
@@ -172,7 +177,7 @@ export async function subscribe(
         while (!ended) {
           const value = page.shift();
           if (value) return { done: false, value };
-          await (position.seq < feed.head || unseen() ? advance() : change());
+          await advance();
         }
       } catch (error) {
         // Who has gone does not care for what failed meanwhile.

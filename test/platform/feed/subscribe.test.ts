@@ -304,14 +304,17 @@ describe('a filter', () => {
     const node = start();
     const topic = freshTopic();
     const subscription = await subscribe(node, { topic, ...even });
+    const all = await subscribe(node, { topic });
     const waiting = subscription.next();
     await node.append(topic, { n: 1 });
     node.tell(topic, 1, { n: 3 });
+    expect(ns(await take(all, 2))).toEqual([1, 3]);
     node.tell(topic, 1, { n: 4 });
     const { value } = await waiting;
     expect(value.event.facts.n).toBe(4);
     expect(value.cursor).toBe(await cursorAt(node, topic, 1));
     await subscription.return();
+    await all.return();
   });
 });
 

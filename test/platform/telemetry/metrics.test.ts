@@ -1,0 +1,24 @@
+import { expect, it } from 'vitest';
+import { createMetrics } from '../../../src/platform/telemetry/metrics.ts';
+
+it('reads the gauges when it is scraped, and counts what is counted', async () => {
+  let sockets = 1;
+  const metrics = createMetrics({
+    connections: () => 7,
+    feeds: () => ({ topics: 3, members: 5 }),
+    sockets: () => sockets,
+  });
+  metrics.eventsAppended.inc(2);
+  metrics.workFailures.inc();
+  sockets = 4;
+  const lines = (await metrics.registry.metrics()).split('\n').filter((line) => line.startsWith('satwire_'));
+  expect(lines).toEqual([
+    'satwire_connections 7',
+    'satwire_websockets 4',
+    'satwire_feed_topics 3',
+    'satwire_subscriptions 5',
+    'satwire_events_appended_total 2',
+    'satwire_work_failures_total 1',
+    'satwire_unexpected_errors_total 0',
+  ]);
+});

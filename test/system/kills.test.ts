@@ -1,0 +1,71 @@
+import { expect, it } from 'vitest';
+import { createClients } from '../support/clients.ts';
+import { historyOf } from '../support/history.ts';
+import { debitSession, key, openSession, watchSession } from '../support/operations.ts';
+import { serverProcess } from '../support/process.ts';
+import { seededRandom } from '../support/random.ts';
+import { resumingEventSource, resumingSocket } from '../support/resuming.ts';
+import { until } from '../support/until.ts';
+
+const kills = 6;
+
+it(`tells a subscriber exactly the log, though the server is killed ${kills} times while it is written`, async (context) => {
+  const random = seededRandom(context);
+  const server = await serverProcess();
+  await server.start();
+  const clients = createClients(server.url, server.webSocketUrl);
+  const as = { token: await clients.token('walter') };
+  const service = { token: await clients.token('meter', ['SERVICE']) };
+  const { session } = await openSession(clients, 10_000, as);
+  await clients.pay(session.depositInvoice.paymentHash);
+  const subscribers = [
+    resumingSocket(clients, watchSession, session.id, as),
+    await resumingEventSource(clients, server.url, watchSession, session.id, as),
+  ];
+
+  /** Sends a debit until the server has acknowledged it; the key makes it one, however often it is sent. */
+  async function debit(memo: string): Promise<void> {
+    const input = { sessionId: session.id, amountSats: 1, memo, idempotencyKey: key() };
+    const result = await until(`debit ${memo}`, () =>
+      clients.send(debitSession, { input }, service).catch(() => undefined),
+    );
+    expect(result.errors).toBeUndefined();
+  }
+
+  const acknowledged: string[] = [];
+  let stopped = false;
+  async function keepDebiting(writer: string): Promise<void> {
+    for (let n = 0; !stopped; n += 1) {
+      await debit(`${writer} ${n}`);
+      acknowledged.push(`${writer} ${n}`);
+    }
+  }
+  const writers = [keepDebiting('one'), keepDebiting('two')];
+
+  for (let kill = 0; kill < kills; kill += 1) {
+    const enough = acknowledged.length + 2 + random.below(40);
+    await until('some debits', () => acknowledged.length >= enough);
+    await server.kill();
+    await server.start();
+  }
+  const settled = acknowledged.length + 20;
+  await until('debits after the last kill', () => acknowledged.length >= settled);
+  stopped = true;
+  await Promise.all(writers);
+
+  const history = await historyOf(clients, 'session', session.id, as);
+  const debits = history.slice(1);
+  expect(history[0]?.__typename).toBe('SessionActivated');
+  expect(debits.map(({ memo }) => memo).sort()).toEqual([...acknowledged].sort());
+  expect(debits.map(({ balanceAfter }) => balanceAfter)).toEqual(debits.map((_, index) => 9_999 - index));
+  for (const subscriber of subscribers) {
+    await until('the last event', () => subscriber.events.at(-1)?.id === history.at(-1)?.id);
+    expect(subscriber.events.map(({ id, cursor }) => ({ id, cursor }))).toEqual(
+      history.map(({ id, cursor }) => ({ id, cursor })),
+    );
+    expect(subscriber.failures).toEqual([]);
+    expect(subscriber.resumedBehind.length).toBeGreaterThanOrEqual(kills);
+    subscriber.close();
+  }
+  await clients.dispose();
+}, 120_000);
