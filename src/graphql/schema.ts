@@ -6,6 +6,7 @@ import './viewer.ts';
 import './connection-mutations.ts';
 import '../money/graphql.ts';
 import '../jobs/graphql-operations.ts';
+import '../jobs/graphql-work.ts';
 import '../sessions/graphql-operations.ts';
 
 let built: GraphQLSchema | undefined;

@@ -43,6 +43,12 @@ async function seenJob(context: Context, id: string): Promise<JobView | undefine
   return job && viewOf(context.viewer, { userId: job.ownerUser, objectId: job.id }) ? job : undefined;
 }
 
+/** A job that a command has just changed: read anew. */
+export async function changedJob({ services }: Context, jobId: string): Promise<JobView> {
+  const [job] = await jobsByIds(services.db, [jobId]);
+  return job as JobView;
+}
+
 registerNode('job', 'AgentJob', findJob);
 
 export const JobRef = builder.interfaceRef<JobView>('Job').implement({
