@@ -157,6 +157,8 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     stubLightning: lightning,
   };
   let draining = false;
+  // Known once the servers listen; they are still asked for by what is under way when these listen no longer.
+  const ports = { http: 0, webSocket: 0 };
   const yoga = createGraphqlServer({
     services,
     authenticate,
@@ -164,13 +166,13 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     logger,
     webSocket: () =>
       config.websocketEnabled
-        ? { path: config.websocketPath, port: webSocketHttp && portOf(webSocketHttp) }
+        ? { path: config.websocketPath, port: webSocketHttp && ports.webSocket }
         : undefined,
     onUnexpected: () => metrics.unexpectedErrors.inc(),
     allowedOrigins: config.allowedOrigins,
     maximumBodyBytes: config.limitBodyBytes,
   });
-  const http: Server = createHttpServer(
+  const http = createHttpServer(
     {
       '* /graphql': (request, response) => yoga(request, response),
       ...operationRoutes({ db, metrics, metricsToken: config.metricsToken, isDraining: () => draining }),
@@ -182,7 +184,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
       }),
     },
     logger,
-    (request) => isOriginAllowed(request, config.allowedOrigins, portOf(http)),
+    (request) => isOriginAllowed(request, config.allowedOrigins, ports.http),
   );
 
   const webSocket = config.websocketEnabled
@@ -191,7 +193,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
         authenticate,
         connections,
         path: config.websocketPath,
-        pagePort: () => portOf(http),
+        pagePort: () => ports.http,
         allowedOrigins: config.allowedOrigins,
         maximumMessageBytes: config.limitMessageBytes,
         maximumOperations: config.limitSubscriptionsPerConnection,
@@ -212,10 +214,10 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
   const following = followRevocations(feeds, connections, stopping.signal).catch(onError);
   runner.start();
 
-  const port = await listen(http, config.port, config.host);
-  const webSocketPort =
+  ports.http = await listen(http, config.port, config.host);
+  ports.webSocket =
     webSocketHttp === undefined
-      ? port
+      ? ports.http
       : await listen(webSocketHttp, config.websocketPort as number, config.host);
 
   return {
@@ -224,10 +226,10 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     connections,
     agent: agent === undefined ? 'external' : config.agent,
     /** Where GraphQL is served over HTTP and SSE. */
-    url: `http://${urlHost(config.host)}:${port}/graphql`,
+    url: `http://${urlHost(config.host)}:${ports.http}/graphql`,
     /** Where graphql-transport-ws is served; absent when it is switched off. */
     webSocketUrl: webSocket
-      ? `ws://${urlHost(config.host)}:${webSocketPort}${config.websocketPath}`
+      ? `ws://${urlHost(config.host)}:${ports.webSocket}${config.websocketPath}`
       : undefined,
 
     /** Drains: takes nothing new, ends what is open so that clients resume elsewhere, and closes the database. */
@@ -261,14 +263,12 @@ function configuredAgent(config: Config, secret: Uint8Array, clock: Clock): Agen
   return createStubAgent({ stepMs: config.agentStubStepMs });
 }
 
-const portOf = (server: Server) => (server.address() as AddressInfo).port;
-
 const urlHost = (host: string) => (host.includes(':') ? `[${host}]` : host);
 
 function listen(server: Server, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, host, () => resolve(portOf(server)));
+    server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
   });
 }
 

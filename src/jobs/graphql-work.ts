@@ -1,7 +1,8 @@
 import { builder } from '../graphql/builder.ts';
 import type { Context } from '../graphql/context.ts';
 import { idempotencyKey, idempotencyKeyDescription, textBetween } from '../graphql/input.ts';
-import { badInput } from '../platform/errors.ts';
+import { badInput, forbidden } from '../platform/errors.ts';
+import { isId } from '../platform/ids.ts';
 import { AgentJobRef, changedJob } from './graphql.ts';
 import type { JobView } from './queries.ts';
 
@@ -10,6 +11,12 @@ const longest = { result: 30_000, reason: 2_000, message: 500 };
 
 const jobId = { required: true, description: 'The id of the job.' } as const;
 const key = { required: true, description: idempotencyKeyDescription } as const;
+
+/** An id that can be one of a job; what cannot is answered as what does not exist. */
+function jobIdIn(text: string): string {
+  if (!isId('job', text)) throw forbidden();
+  return text;
+}
 
 /** A worker from outside, as the holder of a lease. */
 function holderOf({ viewer }: Context): string {
@@ -54,7 +61,10 @@ builder.mutationField('claimAgentJob', (t) =>
       'Takes a due job for 60 s. SERVICE. Errors: UNAUTHENTICATED, FORBIDDEN, CONFLICT (LEASE_HELD, INVALID_STATE).',
     args: { input: t.arg({ type: ClaimAgentJobInput, required: true, description: 'Which job.' }) },
     resolve: async (_root, { input }, context) => {
-      const claimed = await context.services.jobs.claim(input.jobId ?? undefined, holderOf(context));
+      const claimed = await context.services.jobs.claim(
+        input.jobId == null ? undefined : jobIdIn(input.jobId),
+        holderOf(context),
+      );
       if (!claimed) return { job: null, leasedUntil: null };
       return { job: await changedJob(context, claimed.jobId), leasedUntil: claimed.leasedUntil };
     },
@@ -92,7 +102,7 @@ builder.mutationField('reportProgress', (t) =>
       if (percent != null && (percent < 0 || percent > 100))
         throw badInput('percent', 'percent must be 0 to 100.');
       await context.services.jobs.report(
-        { jobId: input.jobId, holder: holderOf(context) },
+        { jobId: jobIdIn(input.jobId), holder: holderOf(context) },
         {
           ...(percent != null && { percent }),
           ...(message != null && { message: textBetween('message', message, 0, longest.message) }),
@@ -126,7 +136,7 @@ builder.mutationField('submitEvaluation', (t) =>
     resolve: async (_root, { input }, context) => {
       const { jobs } = context.services;
       const by = {
-        jobId: input.jobId,
+        jobId: jobIdIn(input.jobId),
         holder: holderOf(context),
         request: requestOf(context, 'submitEvaluation', input),
       };
@@ -160,7 +170,7 @@ builder.mutationField('submitResult', (t) =>
     resolve: async (_root, { input }, context) => {
       await context.services.jobs.complete(
         {
-          jobId: input.jobId,
+          jobId: jobIdIn(input.jobId),
           holder: holderOf(context),
           request: requestOf(context, 'submitResult', input),
         },
@@ -188,7 +198,11 @@ builder.mutationField('failJob', (t) =>
     args: { input: t.arg({ type: FailJobInput, required: true, description: 'Which job, and why.' }) },
     resolve: async (_root, { input }, context) => {
       await context.services.jobs.fail(
-        { jobId: input.jobId, holder: holderOf(context), request: requestOf(context, 'failJob', input) },
+        {
+          jobId: jobIdIn(input.jobId),
+          holder: holderOf(context),
+          request: requestOf(context, 'failJob', input),
+        },
         textBetween('reason', input.reason, 1, longest.reason),
       );
       return { job: await changedJob(context, input.jobId) };

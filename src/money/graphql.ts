@@ -46,6 +46,12 @@ export const InvoiceRef = builder.objectRef<Invoice>('Invoice').implement({
   }),
 });
 
+/** A text that can be a payment hash; what cannot is answered as what does not exist. */
+function paymentHashIn(text: string): string {
+  if (!/^[0-9a-f]{64}$/.test(text)) throw forbidden();
+  return text;
+}
+
 /** An invoice by its payment hash, which must exist. */
 export async function loadInvoice(context: Context, paymentHash: string): Promise<Invoice> {
   return (await load(context, byHashes, (invoice) => invoice.paymentHash, paymentHash)) as Invoice;
@@ -70,7 +76,10 @@ builder.queryField('invoice', (t) =>
       'An invoice by its payment hash. Errors: UNAUTHENTICATED; FORBIDDEN when it is not yours or does not exist.',
     args: { paymentHash: t.arg.id({ required: true, description: '64 hexadecimal digits.' }) },
     resolve: async (_root, { paymentHash }, context) =>
-      shown(context, await load(context, byHashes, (invoice) => invoice.paymentHash, paymentHash)),
+      shown(
+        context,
+        await load(context, byHashes, (invoice) => invoice.paymentHash, paymentHashIn(paymentHash)),
+      ),
   }),
 );
 
@@ -83,7 +92,7 @@ builder.mutationField('stubPay', (t) =>
     args: { paymentHash: t.arg.id({ required: true, description: '64 hexadecimal digits.' }) },
     resolve: async (_root, { paymentHash }, { services }) => {
       const { stubLightning, invoices, db } = services;
-      const [invoice] = await byHashes(db, [paymentHash]);
+      const [invoice] = await byHashes(db, [paymentHashIn(paymentHash)]);
       if (!stubLightning || !invoice) throw forbidden();
       if (invoice.state === 'OPEN') {
         await stubLightning.pay(paymentHash, invoice.amountSats);

@@ -26,6 +26,9 @@ interface Dependencies {
 /** Close codes beside those of graphql-ws; clients reconnect at all of these. */
 const closeCodes = { goingAway: 1001, serviceRestart: 1012, tryAgainLater: 1013 } as const;
 
+/** How long a client may take to answer a close, before its connection is cut; ms. */
+const closeWithinMs = 3_000;
+
 const endings: Readonly<Record<EndReason, readonly [code: number, reason: string]>> = {
   TOKEN_EXPIRED: [CloseCode.Forbidden, 'Token expired'],
   TOKEN_REVOKED: [CloseCode.Unauthorized, 'Token revoked'],
@@ -64,11 +67,13 @@ export function createWebSocketTransport(deps: Dependencies) {
     maximumMessageBytes,
     maximumOperations,
   } = deps;
-  const sockets = new WebSocketServer({
+  const socketOptions = {
     noServer: true,
     maxPayload: maximumMessageBytes,
+    closeTimeout: closeWithinMs,
     perMessageDeflate: false,
-  });
+  };
+  const sockets = new WebSocketServer(socketOptions);
 
   const options: Options = {
     async onConnect({ connectionParams, extra }) {

@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { jobTopic } from '../../src/jobs/events.ts';
 import { agentJobStates } from '../../src/jobs/machine.ts';
 import { encodeCursor, parseCursor } from '../../src/platform/log/cursor.ts';
+import { sessionTopic } from '../../src/sessions/events.ts';
 import { useTestApp } from '../support/app.ts';
 import type { As, Json, Received } from '../support/clients.ts';
-import { createJob, watchJob } from '../support/operations.ts';
+import { createJob, debitSession, key, openSession, watchJob, watchSession } from '../support/operations.ts';
 import { until } from '../support/until.ts';
 
 const app = useTestApp();
@@ -168,6 +169,39 @@ describe('a history', () => {
     const { id, as } = await finishedJob();
     const { errors } = await app().send(history, { id, ...size }, as);
     expect(errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT');
+  });
+});
+
+describe('a cursor that has expired', () => {
+  const watchDebits = `
+    subscription ($id: ID!, $after: Cursor) {
+      sessionDebited(id: $id, after: $after) { cursor debitedSats }
+    }`;
+
+  it('is refused with where to begin anew, or answered with the present state', async () => {
+    const { session, as } = await openSession(app(), 500);
+    await app().pay(session.depositInvoice.paymentHash);
+    const after = encodeCursor({ topic: sessionTopic(session.id), epoch: '000000000000', seq: 1 });
+    const socket = app().socket(as, { lazy: false });
+
+    const refused = app().watch(watchDebits, { id: session.id, after }, { socket });
+    await until('the refusal', () => refused.errors);
+    expect(refused.errors?.[0]?.extensions.code).toBe('CURSOR_EXPIRED');
+    const anew = refused.errors?.[0]?.extensions.cursor;
+    const shown = app().watch(watchSession, { id: session.id, after }, { socket });
+    expect((await shown.count(1))[0]).toMatchObject({
+      __typename: 'SessionSnapshot',
+      reason: 'GAP',
+      cursor: anew,
+      session: { state: 'ACTIVE', balanceSats: 500 },
+    });
+
+    const service = { token: await app().token('meter', ['SERVICE']) };
+    const input = { sessionId: session.id, amountSats: 7, idempotencyKey: key() };
+    await app().ask(debitSession, { input }, service);
+    const begun = app().watch(watchDebits, { id: session.id, after: anew }, { socket });
+    expect((await begun.count(1))[0].debitedSats).toBe(7);
+    expect((await shown.count(2))[1]).toMatchObject({ __typename: 'SessionDebited', balanceAfter: 493 });
   });
 });
 

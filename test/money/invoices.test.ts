@@ -215,6 +215,7 @@ describe('a settled invoice', () => {
     expect(await invoices.checks.run({ key: paymentHash } as LeasedWork, new AbortController().signal)).toBe(
       undefined,
     );
+    expect(await invoices.confirm('0'.repeat(64))).toBe(false);
     expect(heard).toEqual([]);
     expect(failures).toEqual([]);
   });

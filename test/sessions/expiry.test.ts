@@ -3,7 +3,14 @@ import { startTestApp, temporaryFolder, useTestApp } from '../support/app.ts';
 import type { As, Received } from '../support/clients.ts';
 import { movableClock } from '../support/clock.ts';
 import { expectMoneyAddsUp } from '../support/money.ts';
-import { debitSession, key, openSession, topUpSession, watchSession } from '../support/operations.ts';
+import {
+  closeSession,
+  debitSession,
+  key,
+  openSession,
+  topUpSession,
+  watchSession,
+} from '../support/operations.ts';
 
 const hourMs = 3_600_000;
 const yearSeconds = 365 * 24 * 3_600;
@@ -120,6 +127,18 @@ it('is not touched by a top-up that nobody pays; one that is paid after the end 
     session: { refundableSats: 510 },
   });
   await expectMoneyAddsUp(app().services.db);
+});
+
+it('cannot end twice', async () => {
+  const { id, as, watched } = await activeSession();
+  const { sessions } = app().services;
+  expect(await sessions.expireIdle(id)).toBeInstanceOf(Date);
+  await app().ask(closeSession, { input: { sessionId: id, idempotencyKey: key() } }, as);
+  clock.advance(25 * hourMs);
+  expect(await sessions.expireIdle(id)).toBeUndefined();
+  await watched.event('SessionClosed');
+  expect(await stateOf(id, as)).toEqual({ state: 'CLOSED', expiresAt: null });
+  await expect(sessions.expireIdle('ses_none')).rejects.toMatchObject({ code: 'FORBIDDEN' });
 });
 
 it('ends at the next start when its day went by while the server was down', async () => {

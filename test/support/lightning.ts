@@ -7,6 +7,8 @@ export interface FaultyLightning {
   readonly wrap: (stub: StubLightning) => StubLightning;
   /** No invoice can be made, for this reason. */
   refuseInvoices: Error | undefined;
+  /** Runs before an invoice is made. */
+  beforeInvoice: () => Promise<void>;
   /** Payment hashes whose look-up fails; `*` stands for all. */
   readonly unreachable: Set<string>;
   /** Nothing is heard of a payment: it is found by looking up alone. */
@@ -22,6 +24,7 @@ export interface FaultyLightning {
 export function faultyLightning(): FaultyLightning {
   const faults: FaultyLightning = {
     refuseInvoices: undefined,
+    beforeInvoice: async () => {},
     unreachable: new Set(),
     silent: false,
     lookedUp: [],
@@ -30,6 +33,7 @@ export function faultyLightning(): FaultyLightning {
     wrap: (stub) => ({
       ...stub,
       async createInvoice(request) {
+        await faults.beforeInvoice();
         if (faults.refuseInvoices) throw faults.refuseInvoices;
         return stub.createInvoice(request);
       },

@@ -52,8 +52,6 @@ export interface ModelLimits {
   readonly idleMs: number;
 }
 
-export type MoneyModel = ReturnType<typeof createMoneyModel>;
-
 /** What jobs and sessions are, in plain arithmetic and one thing after another: what a server must agree with. */
 export function createMoneyModel({ evalPrice, workPrice, minimum, idleMs }: ModelLimits) {
   const model = { revenue: 0 };

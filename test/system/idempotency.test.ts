@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { useTestApp } from '../support/app.ts';
 import type { As, Json } from '../support/clients.ts';
+import { faultyLightning } from '../support/lightning.ts';
 import { expectMoneyAddsUp } from '../support/money.ts';
 import {
   closeSession,
@@ -10,8 +11,10 @@ import {
   topUpSession,
   watchSession,
 } from '../support/operations.ts';
+import { until } from '../support/until.ts';
 
-const app = useTestApp({ AGENT: 'external' });
+const line = faultyLightning();
+const app = useTestApp({ AGENT: 'external' }, { lightning: line.wrap });
 
 const createJob = `
   mutation ($input: CreateJobInput!) {
@@ -142,6 +145,22 @@ describe.each(requests)('$name', ({ document, input, other, as }) => {
     const after = await counts();
     expect(await send(document, request, as())).toEqual(answers[0]);
     expect(await counts()).toEqual(after);
+    await expectMoneyAddsUp(app().services.db);
+  });
+
+  it('is done once when all were begun before any was done', async () => {
+    await freshSession();
+    const request = { ...input(), idempotencyKey: key() };
+    let begun = 0;
+    line.beforeInvoice = async () => {
+      begun += 1;
+      await until('all of them', () => begun >= 3);
+    };
+    const answers = await Promise.all(Array.from({ length: 3 }, () => send(document, request, as())));
+    line.beforeInvoice = async () => {};
+    expect(begun).toBe(document === debitSession ? 0 : 3);
+    expect(answers).toEqual(Array(3).fill(answers[0]));
+    expect(answers[0]).not.toHaveProperty('code');
     await expectMoneyAddsUp(app().services.db);
   });
 

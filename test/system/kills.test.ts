@@ -7,7 +7,7 @@ import { seededRandom } from '../support/random.ts';
 import { resumingEventSource, resumingSocket } from '../support/resuming.ts';
 import { until } from '../support/until.ts';
 
-const kills = 6;
+const kills = 5;
 
 it(`tells a subscriber exactly the log, though the server is killed ${kills} times while it is written`, async (context) => {
   const random = seededRandom(context);

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createSchema, createYoga } from 'graphql-yoga';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { parseCursor } from '../../src/platform/log/cursor.ts';
 import { useResumableSse } from '../../src/transport/sse.ts';
 import { useTestApp } from '../support/app.ts';
@@ -233,8 +233,6 @@ describe('an idle stream', () => {
 
   const pingsIn = (text: string) => text.split('\n\n').filter((block) => block === ':').length;
 
-  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
-
   it('is kept alive by comments', async () => {
     const server = await sayingServer();
     const stream = await openStream(server.url, 'subscription { said }');
@@ -249,7 +247,11 @@ describe('an idle stream', () => {
   it('is sent no comments that would wait behind what its client does not read', async () => {
     const server = await sayingServer();
     const connection = await connectRaw(server.url);
-    const before = timers();
+    const intervals = vi.spyOn(globalThis, 'setInterval');
+    const cleared = vi.spyOn(globalThis, 'clearInterval');
+    onTestFinished(() => {
+      vi.restoreAllMocks();
+    });
     connection.pause();
     connection.write(
       'GET /graphql?query=subscription{said} HTTP/1.1\r\nHost: satwire\r\nAccept: text/event-stream\r\n\r\n',
@@ -269,7 +271,10 @@ describe('an idle stream', () => {
     await until('all has come', () => connection.received.split('event: next').length > sent);
     const [, behindTheFirst = ''] = connection.received.split(large);
     expect(pingsIn(behindTheFirst)).toBe(0);
+    const own = intervals.mock.calls.findIndex(([, ms]) => ms === pingEveryMs);
+    const timer = intervals.mock.results[own]?.value;
+    expect(cleared).not.toHaveBeenCalledWith(timer);
     server.over();
-    await until('its timer is gone', () => timers() <= before);
+    expect(cleared).toHaveBeenCalledWith(timer);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { startTestApp, type TestApp, useTestApp } from '../support/app.ts';
 import type { As, Json } from '../support/clients.ts';
-import { movableClock } from '../support/clock.ts';
+import { movableClock, standingClock } from '../support/clock.ts';
 import { appendEvent, withoutTable } from '../support/faults.ts';
 import { createJob, key, openSession, watchJob, watchSession } from '../support/operations.ts';
 import { openSocket } from '../support/raw-socket.ts';
@@ -180,13 +180,17 @@ describe('the end of a ticket', () => {
   });
 
   it('ends its stream, without telling that it is complete', async () => {
-    const token = await app().token('alice', ['USER'], 2);
-    const { job } = await createJob(app(), 'Be watched.', { token });
-    const { ticket } = await ticketOf({ token });
-    const stream = await withTicket(ticket, watchJob, { id: job.id });
+    const standing = standingClock();
+    const aging = await startTestApp({}, { clock: standing });
+    const token = await aging.token('alice', ['USER'], 1);
+    const { job } = await createJob(aging, 'Be watched.', { token });
+    const { ticket } = await ticketOf({ token }, aging);
+    const get = { get: true, parameters: { ticket } };
+    const stream = await openStream(aging.url, watchJob, { id: job.id }, get);
     await stream.events(1);
+    standing.advance(1_000);
     expect(await stream.end()).not.toContain('complete');
-    await expectRefused(await withTicket(ticket, watchJob, { id: job.id }));
+    await expectRefused(await openStream(aging.url, watchJob, { id: job.id }, get));
   });
 
   it('comes with the revocation of its token', async () => {

@@ -71,7 +71,7 @@ export function createFeed(topic: string, ringBytes: number) {
 
     /** Gives up on the ring: members read up to this sequence from the log. */
     jump(seq: number): void {
-      if (!started || seq <= head) return;
+      if (seq <= head) return;
       ring.clear();
       head = seq;
       wakeAll();

@@ -104,9 +104,13 @@ export function createHub({ log, bus, onError, ringBytes = 262_144, repairEveryM
 
   const timer = setInterval(() => {
     const due = bus.connected ? repairEveryMs : repairWithoutBusMs;
-    if (Date.now() - lastRepair < due) return;
+    if (comparing || Date.now() - lastRepair < due) return;
     lastRepair = Date.now();
-    comparing = compareHeads().catch(failed);
+    comparing = compareHeads()
+      .catch(failed)
+      .finally(() => {
+        comparing = undefined;
+      });
   }, repairWithoutBusMs);
   timer.unref();
 

@@ -161,7 +161,6 @@ export async function subscribe(
   function end(): void {
     if (ended) return;
     ended = true;
-    page = [];
     signal?.removeEventListener('abort', end);
     leave();
     wake?.();

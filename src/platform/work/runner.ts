@@ -85,10 +85,7 @@ export function createWorkRunner({ queue, clock, handlers, onError }: Dependenci
 
   function poke(): void {
     lookAgain = true;
-    looking ??= lookWhileAsked().finally(() => {
-      looking = undefined;
-      if (lookAgain && !stopping.signal.aborted) poke();
-    });
+    looking ??= lookWhileAsked();
   }
 
   async function lookWhileAsked(): Promise<void> {
@@ -99,6 +96,8 @@ export function createWorkRunner({ queue, clock, handlers, onError }: Dependenci
         sleep(longestSleepMs);
       });
     }
+    // In the same turn as the question whether to look again: whoever pokes from here on begins anew.
+    looking = undefined;
   }
 
   let forget = () => {};

@@ -13,7 +13,8 @@ afterEach(async () => {
 });
 
 function start(options: Parameters<typeof startFeedNode>[1] = {}): FeedNode {
-  const node = startFeedNode(db(), options);
+  // Nothing is made good by the timer unless a test says so.
+  const node = startFeedNode(db(), { repairEveryMs: 3_600_000, ...options });
   nodes.push(node);
   return node;
 }
@@ -66,7 +67,7 @@ describe('a feed', () => {
   });
 
   it('reads what is missing before what it has been given', async () => {
-    const node = start();
+    const node = silentNode();
     const other = silentNode();
     const topic = freshTopic();
     const { feed, leave } = await node.hub.attach(topic);
@@ -78,10 +79,11 @@ describe('a feed', () => {
     leave();
   });
 
-  it('misses nothing that is committed while it begins', async () => {
+  it.each([true, false])('misses nothing that is committed while it begins (bus: %s)', async (connected) => {
     const other = silentNode();
     const topic = freshTopic();
     const node = start({
+      bus: Object.assign(faultyBus(), { connected, loses: () => !connected }),
       faults: (log) => ({
         async heads(topics) {
           const before = await log.heads(topics);
@@ -96,6 +98,23 @@ describe('a feed', () => {
     });
     const { feed, leave } = await node.hub.attach(topic);
     await hasHead(feed, 2);
+    expect(numbers(feed)).toEqual([1, 2]);
+    leave();
+  });
+
+  it("has its own process' commits of that time at once", async () => {
+    const topic = freshTopic();
+    const node = start({
+      bus: Object.assign(faultyBus(), { loses: () => true }),
+      faults: (log) => ({
+        async heads(topics) {
+          const before = await log.heads(topics);
+          await node.append(topic, { n: 1 }, { n: 2 });
+          return before;
+        },
+      }),
+    });
+    const { feed, leave } = await node.hub.attach(topic);
     expect(numbers(feed)).toEqual([1, 2]);
     leave();
   });
@@ -157,7 +176,7 @@ describe('a wake-up that is lost', () => {
 
   it('is made good by itself within a second while the bus is away', async () => {
     const bus = Object.assign(faultyBus(), { connected: false, loses: () => true });
-    const node = start({ bus, repairEveryMs: 3_600_000 });
+    const node = start({ bus });
     const other = silentNode();
     const topic = freshTopic();
     const { feed, leave } = await node.hub.attach(topic);
@@ -365,16 +384,87 @@ describe('reading the log', () => {
     second.leave();
   });
 
-  it('has ended when the hub is closed', async () => {
-    const node = start({ repairEveryMs: 0 });
+  it('is not done for what is only about to be watched', async () => {
+    const topic = freshTopic();
+    await silentNode().append(topic, { n: 1 });
+    let goOn = () => {};
+    const node = start({
+      faults: (log) => ({
+        async heads(topics) {
+          if (node.reads.heads > 1) return log.heads(topics);
+          await new Promise<void>((resolve) => {
+            goOn = resolve;
+          });
+          return log.heads(topics);
+        },
+      }),
+    });
+    const attached = node.hub.attach(topic);
+    await until('the topic to be looked up', () => node.reads.heads === 1);
+    await node.hub.compareHeads();
+    goOn();
+    const { feed, leave } = await attached;
+    expect(feed.head).toBe(1);
+    expect(node.reads.readPages).toBe(0);
+    leave();
+  });
+
+  it('has ended when the hub is closed, and so has the comparison of heads', async () => {
     const other = silentNode();
     const topic = freshTopic();
+    const order: string[] = [];
+    let goOn = () => {};
+    const node = start({
+      repairEveryMs: 0,
+      faults: (log) => ({
+        async heads(topics) {
+          const heads = await log.heads(topics);
+          if (node.reads.heads === 1) return heads;
+          await new Promise<void>((resolve) => {
+            goOn = resolve;
+          });
+          order.push('compared');
+          return heads;
+        },
+      }),
+    });
     const { feed, leave } = await node.hub.attach(topic);
     await other.append(topic, { n: 1 });
-    node.hub.catchUp(topic);
-    await node.close();
+    await until('the heads to be compared', () => node.reads.heads === 2);
+    const closing = node.close().then(() => order.push('closed'));
+    await db().query('SELECT 1');
+    goOn();
+    await closing;
+    expect(order).toEqual(['compared', 'closed']);
     expect(feed.head).toBe(1);
     leave();
+  });
+
+  it('is not begun by the timer while it goes on', async () => {
+    let goOn = () => {};
+    const node = start({
+      repairEveryMs: 0,
+      faults: (log) => ({
+        async heads(topics) {
+          if (node.reads.heads === 2)
+            await new Promise<void>((resolve) => {
+              goOn = resolve;
+            });
+          return log.heads(topics);
+        },
+      }),
+    });
+    const { leave } = await node.hub.attach(freshTopic());
+    await until('the heads to be compared', () => node.reads.heads === 2);
+    const other = start({ repairEveryMs: 0 });
+    const attached = await other.hub.attach(freshTopic());
+    // Two turns of the same timer elsewhere.
+    await until('two more turns of the timer', () => other.reads.heads === 4);
+    expect(node.reads.heads).toBe(2);
+    goOn();
+    await until('the next comparison', () => node.reads.heads === 3);
+    leave();
+    attached.leave();
   });
 });
 

@@ -193,6 +193,23 @@ describe('a subscription begins', () => {
   });
 });
 
+it('finds out by itself what was committed while it joined, when nobody says so', async () => {
+  const topic = freshTopic();
+  const other = silentNode();
+  const node = start({
+    repairEveryMs: 3_600_000,
+    faults: (log) => ({
+      async heads(topics) {
+        if (node.reads.heads === 2) await other.append(topic, { n: 1 });
+        return log.heads(topics);
+      },
+    }),
+  });
+  const subscription = await subscribe(node, { topic, after: 'START' });
+  expect(ns(await take(subscription, 1))).toEqual([1]);
+  await subscription.return();
+});
+
 describe('a cursor has expired', () => {
   const causes = [
     ['of another epoch', async (topic: string) => encodeCursor({ topic, epoch: '000000000000', seq: 2 })],

@@ -348,6 +348,15 @@ describe('stopping', () => {
     expect(await rows()).toMatchObject([{ key: 'y', holder: null, attempts: 0 }]);
   });
 
+  it('is done at once when nothing runs, also while it looks for work', async () => {
+    const runner = createRunner({ kind: noting(() => {}), other: noting(() => {}) });
+    runner.start();
+    await runner.stop();
+    await schedule('x');
+    expect(await rows()).toMatchObject([{ key: 'x', holder: null, attempts: 0 }]);
+    expect(failures).toEqual([]);
+  });
+
   it('tells what runs to stop, which is no failure: it is due at once for whoever comes next', async () => {
     let begun = false;
     const runner = createRunner({
