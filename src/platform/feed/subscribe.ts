@@ -82,13 +82,21 @@ export async function subscribe(
 
   function begin(head: TopicHead): Position {
     const at = (seq: number) => ({ topic, epoch: head.epoch, seq });
-    if (resume) {
+    if (snapshot && resume?.due === 'g') return anew(head);
+    if (resume && !(snapshot && resume.due)) {
       const { epoch, seq } = resume;
-      return epoch === head.epoch && seq >= head.trimmedTo && seq <= head.head ? resume : anew(head);
+      const isKept = epoch === head.epoch && seq >= head.trimmedTo && seq <= head.head;
+      return isKept ? at(seq) : anew(head);
     }
     if (after === startCursor) return at(head.trimmedTo);
     if (snapshot) page = [present('SUBSCRIBED', at(head.head), snapshot)];
     return at(head.head);
+  }
+
+  /** Where to go on after a cut before the first event: a snapshot that was not seen is still to be shown. */
+  function beginning(): string {
+    const reason = page[0]?.event.facts.reason;
+    return encodeCursor({ ...position, ...(reason && { due: reason === 'GAP' ? 'g' : 's' }) });
   }
 
   /** What was missed cannot be told: shows the present state, or refuses and says where to begin anew. */
@@ -170,7 +178,7 @@ export async function subscribe(
   signal?.addEventListener('abort', end);
 
   const subscription: Subscription = {
-    position: encodeCursor(position),
+    position: beginning(),
     async next() {
       try {
         while (!ended) {

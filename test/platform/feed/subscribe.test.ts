@@ -79,12 +79,35 @@ describe('a subscription begins', () => {
         occurredAt: expect.any(Date),
       });
       expect(shown?.cursor).toBe(await cursorAt(node, topic, 3));
-      expect(subscription.position).toBe(shown?.cursor);
+      expect(parseCursor(subscription.position, topic)).toMatchObject({ seq: 3, due: 's' });
       await node.append(topic, ...upTo(5, 4));
       expect(ns(await take(subscription, 2))).toEqual([4, 5]);
       await subscription.return();
     },
   );
+
+  it.each([
+    ['SUBSCRIBED', () => undefined],
+    ['GAP', (topic: string) => encodeCursor({ topic, epoch: '000000000000', seq: 1 })],
+  ] as const)('with the snapshot that a cut took away, with its reason %s', async (reason, first) => {
+    const node = start();
+    const topic = freshTopic();
+    await node.append(topic, ...upTo(3));
+    const cut = await subscribe(node, { topic, after: first(topic), snapshot });
+    await cut.return();
+    await node.append(topic, { n: 4 });
+    const again = await subscribe(node, { topic, after: cut.position, snapshot });
+    const [shown] = await take(again, 1);
+    expect(shown?.event.facts).toEqual({ topic: 'shown', reason });
+    expect(shown?.cursor).toBe(await cursorAt(node, topic, 4));
+    await again.return();
+    const without = await subscribe(node, {
+      topic,
+      after: encodeCursor({ ...parseCursor(cut.position, topic), due: 's' }),
+    });
+    expect(without.position).toBe(await cursorAt(node, topic, 3));
+    await without.return();
+  });
 
   it('live from now, where it has none', async () => {
     const node = start();
@@ -249,7 +272,7 @@ describe('a cursor has expired', () => {
     const [shown] = await take(subscription, 1);
     expect(shown?.event.facts).toEqual({ topic: 'shown', reason: 'GAP' });
     expect(shown?.cursor).toBe(await cursorAt(node, topic, 5));
-    expect(subscription.position).toBe(shown?.cursor);
+    expect(parseCursor(subscription.position, topic)).toMatchObject({ seq: 5, due: 'g' });
     await node.append(topic, { n: 6 });
     expect(ns(await take(subscription, 1))).toEqual([6]);
     await subscription.return();

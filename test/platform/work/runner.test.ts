@@ -133,6 +133,18 @@ describe('a runner', () => {
     expect(begun[1]).toBeGreaterThanOrEqual(begun[0]! + 60_000);
   });
 
+  it('wakes when work is due, and not when it happens to look again', async () => {
+    const lateMs: number[] = [];
+    start({ kind: noting(({ key }) => lateMs.push(clock.now() - Number(key))) });
+    // The best of a few, as a busy machine is late by itself.
+    for (let n = 1; n <= 3; n += 1) {
+      await schedule(String(clock.now() + 100), 100);
+      await until('the work', () => lateMs.length === n);
+    }
+    expect(Math.min(...lateMs)).toBeLessThan(500);
+    expect(Math.min(...lateMs)).toBeGreaterThanOrEqual(0);
+  });
+
   it('repeats what fails after a pause, and says so', async () => {
     const attempts: number[] = [];
     const begun: number[] = [];
