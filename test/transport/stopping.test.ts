@@ -37,15 +37,12 @@ describe('a server that stops', () => {
     const kept = await begin(app.url, `GET ${streamPath(job.id)} HTTP/1.1`);
     kept.write(`Authorization: Bearer ${token}\r\nAccept: text/event-stream\r\n\r\n`);
     await kept.receive('event: next');
-    const started = Date.now();
     await app.stop();
     expect(await socket.closed).toEqual({ code: 1001, reason: 'Going away' });
     expect(await silent.closed).toMatchObject({ code: 1001 });
     expect(socket.of('watch').map(({ type }) => type)).toEqual(['next']);
     expect(await stream.end()).not.toContain('complete');
     expect(app.connections.size).toBe(0);
-    // It waits for no connection that a client keeps for later: those are kept for five seconds.
-    expect(Date.now() - started).toBeLessThan(4_500);
     expect(kept.received).not.toContain('complete');
   });
 
@@ -63,18 +60,17 @@ describe('a server that stops', () => {
   });
 
   it('begins no stream any more, and waits for none', async () => {
-    const app = await startTestApp();
+    // Longer than a test may take: it ends only if nothing is waited for.
+    const app = await startTestApp({ DRAIN_SECONDS: '600' });
     const { job, as } = await createJob(app, 'Be watched.');
     const connection = await begin(app.url, 'POST /graphql HTTP/1.1');
     const held = holdDatabase(app);
     const body = JSON.stringify({ query: watchJob, variables: { id: job.id } });
     connection.write(post(body, `Authorization: Bearer ${as.token}\r\nAccept: text/event-stream\r\n`));
     await fetch(new URL('/health', app.url));
-    const started = Date.now();
     const stopped = app.stop();
     await held.release();
     await stopped;
-    expect(Date.now() - started).toBeLessThan(8_000);
     expect(connection.received).toMatch(/^HTTP\/1.1 200 .*text\/event-stream/s);
     expect(connection.received).not.toContain('complete');
   });
@@ -84,9 +80,7 @@ describe('a server that stops', () => {
     const deaf = await begin(app.url, 'GET /graphql HTTP/1.1');
     deaf.write(upgrade);
     await deaf.receive('101 Switching Protocols');
-    const started = Date.now();
     await app.stop();
-    expect(Date.now() - started).toBeLessThan(9_000);
     await until('it is cut off', () => deaf.ended);
   });
 

@@ -174,17 +174,15 @@ describe('a wake-up that is lost', () => {
     for (const { leave } of attached) leave();
   });
 
-  it('is made good by itself within a second while the bus is away', async () => {
+  it('is made good by itself while the bus is away, however rarely it would be with it', async () => {
     const bus = Object.assign(faultyBus(), { connected: false, loses: () => true });
-    const node = start({ bus });
+    const node = start({ bus, repairEveryMs: 3_600_000 });
     const other = silentNode();
     const topic = freshTopic();
     const { feed, leave } = await node.hub.attach(topic);
     for (let n = 1; n <= 2; n += 1) {
-      const from = Date.now();
       await other.append(topic, { n });
       await hasHead(feed, n);
-      expect(Date.now() - from).toBeLessThan(1_000);
     }
     leave();
   });
