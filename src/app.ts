@@ -211,7 +211,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
   await invoices.lookUpOpen();
   await scheduleHousekeeping(db, queue, clock);
   const stopping = new AbortController();
-  const following = followRevocations(feeds, connections, stopping.signal).catch(onError);
+  const following = followRevocations(feeds, connections, stopping.signal, onError);
   runner.start();
 
   ports.http = await listen(http, config.port, config.host);

@@ -1,6 +1,8 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import type { Database } from '../database/database.ts';
 import { type Feeds, subscribe } from '../feed/subscribe.ts';
+import type { Facts } from '../log/event.ts';
 import type { Log } from '../log/log.ts';
 import type { Connections } from './connections.ts';
 import type { ViewerUser } from './viewer.ts';
@@ -41,16 +43,37 @@ export function createRevocations({ db, log, clock }: Dependencies) {
   };
 }
 
-/** Ends this node's connections as rights are revoked, until the signal is aborted. */
+/** How long it waits after a failure; ms. */
+const retryMs = 1_000;
+
+/**
+ * Ends this node's connections as rights are revoked, until the signal is aborted. After a failure it goes on
+ * where it was.
+ */
 export async function followRevocations(
   feeds: Feeds,
   connections: Connections,
   signal: AbortSignal,
+  onError: (error: unknown) => void,
 ): Promise<void> {
-  for await (const { event } of await subscribe(feeds, { topic, signal })) {
-    const { tokenId, userId, before } = event.facts;
-    const isRevoked = ({ id, issuedAt, tokenId: own }: ViewerUser) =>
-      own === tokenId || (id === userId && issuedAt.getTime() < Number(before));
-    connections.endWhere('TOKEN_REVOKED', ({ user }) => user !== undefined && isRevoked(user));
+  let after: string | undefined;
+  while (!signal.aborted) {
+    try {
+      const revocations = await subscribe(feeds, { topic, after, signal });
+      after = revocations.position;
+      for await (const { event, cursor } of revocations) {
+        endRevoked(event.facts, connections);
+        after = cursor;
+      }
+    } catch (error) {
+      onError(error);
+      await pause(retryMs, undefined, { signal }).catch(() => {});
+    }
   }
+}
+
+function endRevoked({ tokenId, userId, before }: Facts, connections: Connections): void {
+  const isRevoked = ({ id, issuedAt, tokenId: own }: ViewerUser) =>
+    own === tokenId || (id === userId && issuedAt.getTime() < Number(before));
+  connections.endWhere('TOKEN_REVOKED', ({ user }) => user !== undefined && isRevoked(user));
 }
