@@ -66,7 +66,7 @@ export async function serverProcess(env: Record<string, string> = {}): Promise<S
       return output;
     },
     async start() {
-      const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts'], {
+      const child = spawn(process.execPath, [join('dist', 'src', 'main.js')], {
         cwd: root,
         env: {
           PATH: process.env.PATH,
