@@ -84,7 +84,7 @@ describe('a ticket', () => {
       ticket,
       watchJob,
       { id: job.id },
-      { 'last-event-id': older.blocks[0]?.id },
+      { 'last-event-id': snapshot.data.jobUpdated.cursor },
     );
     expect(newer.status).toBe(200);
     expect(await older.end()).not.toContain('complete');
