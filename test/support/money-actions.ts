@@ -15,6 +15,7 @@ export type Action =
 
 const pick = fc.nat(50);
 const surplus = fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 30 }));
+
 /** Any action, those more often that take a job or a session further. */
 export const action: fc.Arbitrary<Action> = fc.oneof(
   {

@@ -310,6 +310,7 @@ it('agrees with plain arithmetic, however payments, debits, top-ups, closings an
         await run.compare();
       },
     ),
-    { numRuns: 15 },
+    // What fails is made smaller for as long, and then printed with its seed.
+    { numRuns: 15, interruptAfterTimeLimit: 120_000, markInterruptAsFailure: true },
   );
 }, 180_000);
