@@ -1,16 +1,37 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+/** Tests that use no database, or processes that have their own: they run once. */
+const withoutDatabase = [
+  'test/*.test.ts',
+  'test/{browser,scripts}/**',
+  'test/**/{machine,bolt11,cursor,ids,ring,secrets,logger,metrics,loaders,scalars,tokens}.test.ts',
+  'test/**/{folder-lock,pglite,postgres,unavailability,in-process,redis,address,request-errors,stub,http,lnbits*}.test.ts',
+  'test/system/{crash,kills,docs,nginx}.test.ts',
+  'test/nodes/**',
+];
+
 export default defineConfig({
   // Node itself loads graphql's CommonJS build, and so do the packages beside it: two copies do not mix.
   resolve: { alias: [{ find: /^graphql$/, replacement: fileURLToPath(import.meta.resolve('graphql')) }] },
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/global-setup.ts',
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    projects: [
+      { extends: true, test: { name: 'embedded', include: ['test/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'postgres',
+          include: ['test/**/*.test.ts'],
+          exclude: withoutDatabase,
+          env: { SATWIRE_TEST_DATABASE: 'postgres' },
+        },
+      },
+    ],
     coverage: {
       provider: 'v8',
       include: ['src/**/*.ts'],

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDatabaseImage } from './lib/database-image.ts';
 
@@ -10,6 +10,19 @@ const IMAGE = 'database-image';
 const IMAGE_SCRIPT = 2;
 // Names what made the image (the script and PGlite, by version), and exists only when the image is whole.
 const IMAGE_VERSION = 'database-image.version';
+// As old as the beginning of the build, and exists only when that went to its end.
+const STAMP = join(DIST, 'built');
+const SETTINGS = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json', join('scripts', 'build.ts')];
+
+/** Whether nothing has changed since the last build; a folder changes when something is taken out of it. */
+async function isUpToDate(): Promise<boolean> {
+  const built = await stat(STAMP).catch(() => undefined);
+  if (!built) return false;
+  const sources = await readdir('src', { recursive: true });
+  const inputs = [...SETTINGS, 'src', ...sources.map((source) => join('src', source))];
+  const times = await Promise.all(inputs.map((input) => stat(input)));
+  return times.every(({ mtimeMs }) => mtimeMs < built.mtimeMs);
+}
 
 async function clean(): Promise<void> {
   const entries = await readdir(DIST).catch(() => []);
@@ -44,7 +57,14 @@ async function placeDatabaseImage(): Promise<void> {
   await writeFile(stamp, version);
 }
 
-await clean();
-compile();
-await copySql();
-await placeDatabaseImage();
+async function build(): Promise<void> {
+  const begin = new Date();
+  await clean();
+  compile();
+  await copySql();
+  await placeDatabaseImage();
+  await writeFile(STAMP, '');
+  await utimes(STAMP, begin, begin);
+}
+
+if (!(await isUpToDate())) await build();

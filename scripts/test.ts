@@ -2,6 +2,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureChromium } from './lib/chromium.ts';
+import { ensureNginx } from './lib/nginx.ts';
+import { ensureInitdb } from './lib/postgres.ts';
+import { ensureRedis } from './lib/redis-server.ts';
 import { type Count, countTests, runSteps, type Step, succeeds } from './lib/steps.ts';
 
 const tool = (name: string, ...args: string[]): Step => [join('node_modules', '.bin', name), ...args];
@@ -26,7 +29,7 @@ function readIfThere(file: string): string | undefined {
   }
 }
 
-function runTests(chromium: string): Count {
+function runTests(env: Record<string, string | undefined>): Count {
   const folder = mkdtempSync(join(tmpdir(), 'satwire-report-'));
   const report = join(folder, 'report.json');
   const vitest = tool(
@@ -37,21 +40,30 @@ function runTests(chromium: string): Count {
     '--reporter=json',
     `--outputFile.json=${report}`,
   );
-  const ok = succeeds(vitest, { ...process.env, CHROMIUM_PATH: chromium });
+  const ok = succeeds(vitest, { ...process.env, ...env });
   const count = countTests(readIfThere(report), ok);
   rmSync(folder, { recursive: true });
   return count;
 }
 
+/** What the tests need beyond npm, and the variable that says where it is. */
+const PROGRAMS = [
+  { name: 'Chromium', variable: 'CHROMIUM_PATH', ensure: ensureChromium },
+  { name: 'Postgres (its initdb)', variable: 'INITDB_PATH', ensure: ensureInitdb },
+  { name: 'Redis', variable: 'REDIS_SERVER_PATH', ensure: ensureRedis },
+  { name: 'nginx', variable: 'NGINX_PATH', ensure: ensureNginx },
+];
+
 function run(): Count {
-  const chromium = ensureChromium();
-  if (chromium === undefined) {
-    console.error('The browser tests need Chromium: install it, or set CHROMIUM_PATH to where it is.');
-    return { passed: 0, failed: 1 };
-  }
+  const programs = PROGRAMS.map((program) => ({ ...program, path: program.ensure() }));
+  for (const { name, variable, path } of programs)
+    if (path === undefined)
+      console.error(`The tests need ${name}: install it, or set ${variable} to where it is.`);
+  if (programs.some(({ path }) => path === undefined)) return { passed: 0, failed: 1 };
+  const env = Object.fromEntries(programs.map(({ variable, path }) => [variable, path]));
   const checks = runSteps(CHECKS);
   if (checks.failed > 0) return checks;
-  const tests = runTests(chromium);
+  const tests = runTests(env);
   return { passed: checks.passed + tests.passed, failed: tests.failed };
 }
 

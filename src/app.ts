@@ -1,6 +1,5 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Config } from './config.ts';
+import { createServer, type IncomingMessage } from 'node:http';
+import { type Config, isLoopback } from './config.ts';
 import type { Services } from './graphql/context.ts';
 import type { Agent } from './jobs/agent/agent.ts';
 import { createHttpAgent } from './jobs/agent/http.ts';
@@ -10,18 +9,26 @@ import { createAgentWorker } from './jobs/worker.ts';
 import { migrations } from './migrations.ts';
 import { checkWork, createInvoices } from './money/invoices.ts';
 import { createLedger } from './money/ledger.ts';
+import type { LightningBackend } from './money/lightning/backend.ts';
+import { createLnbits } from './money/lightning/lnbits.ts';
 import { createStubLightning, type StubLightning } from './money/lightning/stub.ts';
+import { createOpenInvoices } from './money/open-invoices.ts';
+import { createReconciler, reconcileWork, scheduleReconciler } from './money/reconciler.ts';
 import { createAccessTokens } from './platform/auth/access-tokens.ts';
 import { createAuthenticate } from './platform/auth/authenticate.ts';
 import { createConnections } from './platform/auth/connections.ts';
 import { createRevocations, followRevocations } from './platform/auth/revocations.ts';
-import { deriveSecret, loadSecret } from './platform/auth/secrets.ts';
+import { deriveSecret, loadSecret, loadSharedSecret } from './platform/auth/secrets.ts';
 import { createTickets } from './platform/auth/tickets.ts';
 import { createTokenIssuer, createTokenVerifier } from './platform/auth/tokens.ts';
+import type { Bus } from './platform/bus/bus.ts';
 import { createInProcessBus } from './platform/bus/in-process.ts';
+import { createRedisBus } from './platform/bus/redis.ts';
 import { type Clock, systemClock } from './platform/clock.ts';
+import type { Database } from './platform/database/database.ts';
 import { migrate } from './platform/database/migrate.ts';
 import { openPglite } from './platform/database/pglite.ts';
+import { openPostgres } from './platform/database/postgres.ts';
 import { createHub } from './platform/feed/hub.ts';
 import { createIdempotency } from './platform/idempotency.ts';
 import { createLog } from './platform/log/log.ts';
@@ -31,10 +38,13 @@ import { createHousekeeping, housekeepingWork, scheduleHousekeeping } from './pl
 import { createWorkQueue } from './platform/work/queue.ts';
 import { createWorkRunner, nodeHolderPrefix } from './platform/work/runner.ts';
 import { createSessions, expiryWork } from './sessions/commands.ts';
+import { clientAddress } from './transport/address.ts';
 import { developmentRoutes } from './transport/development-routes.ts';
 import { createHttpServer } from './transport/http.ts';
+import { closeServer, listen, urlHost } from './transport/listening.ts';
 import { operationRoutes } from './transport/operation-routes.ts';
 import { isOriginAllowed } from './transport/request.ts';
+import { webhookRoutes } from './transport/webhooks.ts';
 import { createWebSocketTransport, refuse } from './transport/websocket.ts';
 import { createGraphqlServer } from './transport/yoga.ts';
 
@@ -58,10 +68,8 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
   const clock = replaced.clock ?? systemClock;
   const onError = (error: unknown) => logger.error({ err: error }, 'background failure');
 
-  const db = await openPglite(config.dataDir, replaced.databaseImage);
-  await migrate(db, migrations);
-
-  const generated = await loadSecret(config.dataDir);
+  const db = await openDatabase(config, replaced, onError);
+  const generated = await (db.exclusive ? loadSecret(config.dataDir) : loadSharedSecret(db));
   const ownSecret = config.serverSecret ?? config.jwtSecret;
   const secret = ownSecret === undefined ? generated : Buffer.from(ownSecret);
   const jwtSecret =
@@ -76,7 +84,12 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     ...(config.jwksUrl ? { jwksUrl: config.jwksUrl } : { secret: jwtSecret }),
   });
 
-  const bus = createInProcessBus();
+  const bus = await openBus(config, db, {
+    logger,
+    onError,
+    onPublishFailure: () => metrics.busPublishFailures.inc(),
+    onMalformed: () => metrics.busMalformedMessages.inc(),
+  });
   const log = createLog({
     db,
     clock,
@@ -89,6 +102,9 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
   const feeds = { hub, log, clock };
   const connections = createConnections({ clock });
   const metrics = createMetrics({
+    database: () => db.connections(),
+    bus: () => bus.connected,
+    lightning: () => lightning.reachable,
     connections: () => connections.size,
     feeds: () => hub.size(),
     sockets: () => webSocket?.size ?? 0,
@@ -101,14 +117,16 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
   const idempotency = createIdempotency({ clock });
   const queue = createWorkQueue({ db, clock });
   const ledger = createLedger({ clock });
-  const stub = createStubLightning({ db, clock });
-  const lightning = replaced.lightning?.(stub) ?? stub;
+  const openInvoices = createOpenInvoices({ db, clock, maximum: config.limitOpenInvoices });
+  const { lightning, stubLightning } = openLightning(config, db, clock, replaced, onError);
   const invoices = createInvoices({
     db,
     clock,
     lightning,
     queue,
+    openInvoices,
     expirySeconds: config.invoiceExpirySeconds,
+    webhooksUrl: config.publicUrl && new URL('webhooks/lnbits/', withSlash(config.publicUrl)),
     onError,
   });
   const domain = { db, log, clock, ledger, invoices, queue, idempotency, accessTokens };
@@ -130,6 +148,13 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     handlers: {
       [checkWork]: invoices.checks,
       [expiryWork]: { concurrency: 4, run: ({ key }) => sessions.expireIdle(key) },
+      [reconcileWork]: createReconciler({
+        openInvoices,
+        confirm: invoices.confirm,
+        clock,
+        requestsPerSecond: config.lnbitsRequestsPerSecond,
+        onError,
+      }),
       [housekeepingWork]: createHousekeeping(clock, [
         () => db.transaction((tx) => ledger.fold(tx)),
         () => idempotency.forgetExpired(db),
@@ -154,11 +179,16 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     sessions,
     tickets,
     revocations,
-    stubLightning: lightning,
+    stubLightning,
   };
   let draining = false;
   // Known once the servers listen; they are still asked for by what is under way when these listen no longer.
   const ports = { http: 0, webSocket: 0 };
+  const addressOf = (request: IncomingMessage) => {
+    const address = clientAddress(request, config.trustProxy);
+    // Whoever tries things out on this machine has them all to themselves.
+    return config.stubMode && address !== undefined && isLoopback(address) ? undefined : address;
+  };
   const yoga = createGraphqlServer({
     services,
     authenticate,
@@ -169,6 +199,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
         ? { path: config.websocketPath, port: webSocketHttp && ports.webSocket }
         : undefined,
     onUnexpected: () => metrics.unexpectedErrors.inc(),
+    addressOf,
     allowedOrigins: config.allowedOrigins,
     maximumBodyBytes: config.limitBodyBytes,
   });
@@ -176,12 +207,14 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     {
       '* /graphql': (request, response) => yoga(request, response),
       ...operationRoutes({ db, metrics, metricsToken: config.metricsToken, isDraining: () => draining }),
-      ...developmentRoutes({
-        db,
-        invoices,
-        lightning,
-        tokenIssuer: config.jwksUrl ? undefined : createTokenIssuer({ ...tokenClaims, secret: jwtSecret }),
-      }),
+      ...webhookRoutes({ invoices }),
+      ...(stubLightning &&
+        developmentRoutes({
+          db,
+          invoices,
+          lightning: stubLightning,
+          tokenIssuer: config.jwksUrl ? undefined : createTokenIssuer({ ...tokenClaims, secret: jwtSecret }),
+        })),
     },
     logger,
     (request) => isOriginAllowed(request, config.allowedOrigins, ports.http),
@@ -194,6 +227,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
         connections,
         path: config.websocketPath,
         pagePort: () => ports.http,
+        addressOf,
         allowedOrigins: config.allowedOrigins,
         maximumMessageBytes: config.limitMessageBytes,
         maximumOperations: config.limitSubscriptionsPerConnection,
@@ -206,10 +240,10 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     if (server && server.listenerCount('upgrade') === 0)
       server.on('upgrade', (_, socket) => refuse(socket, '404 Not Found'));
 
-  // What a killed process of this database held is free; what was paid meanwhile is booked before any expires.
-  await queue.releaseAll(nodeHolderPrefix);
-  await invoices.lookUpOpen();
+  // What a killed process held is free at once where there is no other; else when its leases end.
+  if (db.exclusive) await queue.releaseAll(nodeHolderPrefix);
   await scheduleHousekeeping(db, queue, clock);
+  await scheduleReconciler(db, queue, clock);
   const stopping = new AbortController();
   const following = followRevocations(feeds, connections, stopping.signal, onError);
   runner.start();
@@ -243,6 +277,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
       await webSocket?.close();
       await Promise.all(closed);
       await runner.stop();
+      await lightning.close();
       await following;
       await hub.close();
       await bus.close();
@@ -263,23 +298,54 @@ function configuredAgent(config: Config, secret: Uint8Array, clock: Clock): Agen
   return createStubAgent({ stepMs: config.agentStubStepMs });
 }
 
-const urlHost = (host: string) => (host.includes(':') ? `[${host}]` : host);
-
-function listen(server: Server, port: number, host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
-  });
+/** Opens the database, and brings it to the newest form. */
+async function openDatabase(
+  { dataDir, databaseUrl: url, databasePoolSize: poolSize }: Config,
+  { databaseImage }: Replacements,
+  onError: (error: unknown) => void,
+): Promise<Database> {
+  const db =
+    url === undefined ? await openPglite(dataDir, databaseImage) : openPostgres({ url, poolSize, onError });
+  const migrating = url === undefined ? db : openPostgres({ url, poolSize: 2, isPatient: true, onError });
+  try {
+    await migrate(migrating, migrations);
+  } catch (error) {
+    await db.close();
+    throw error;
+  } finally {
+    if (migrating !== db) await migrating.close();
+  }
+  return db;
 }
 
-/** Waits for the requests under way, up to a time. */
-function closeServer(server: Server, seconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => server.closeAllConnections(), seconds * 1000);
-    server.close(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-    server.closeIdleConnections();
-  });
+/** The bus: nodes of one database are among themselves. */
+async function openBus(
+  { redisUrl }: Config,
+  db: Database,
+  reporting: Omit<Parameters<typeof createRedisBus>[0], 'url' | 'prefix'>,
+): Promise<Bus> {
+  if (redisUrl === undefined) return createInProcessBus(db.exclusive);
+  const [info] = await db.query<{ epoch: string }>('SELECT epoch FROM database_info');
+  return createRedisBus({ url: new URL(redisUrl), prefix: `satwire:${info?.epoch}:`, ...reporting });
 }
+
+/** The Lightning backend, under its own type where it is the stub. */
+function openLightning(
+  { lnbitsUrl: url, lnbitsInvoiceKey }: Config,
+  db: Database,
+  clock: Clock,
+  replaced: Replacements,
+  onError: (error: unknown) => void,
+): { lightning: LightningBackend; stubLightning: StubLightning | undefined } {
+  if (url)
+    return {
+      lightning: createLnbits({ url, invoiceKey: lnbitsInvoiceKey as string, clock, onError }),
+      stubLightning: undefined,
+    };
+  const stub = createStubLightning({ db, clock });
+  const stubLightning = replaced.lightning?.(stub) ?? stub;
+  return { lightning: stubLightning, stubLightning };
+}
+
+/** A URL under whose path others are: URLs are resolved behind the last slash. */
+const withSlash = ({ href }: URL) => href.replace(/\/?$/, '/');

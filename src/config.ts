@@ -30,6 +30,10 @@ const httpUrl = () =>
     .url({ protocol: /^https?$/, error: 'must be a URL that starts with http:// or https://' })
     .transform((text) => new URL(text));
 
+/** A URL that may hold a password: kept as the text that the client library reads. */
+const connectionUrl = (protocol: RegExp, example: string) =>
+  z.url({ protocol, hostname: /./, error: `must be a URL like ${example}` });
+
 const isOrigin = (text: string) =>
   /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text;
 
@@ -49,7 +53,48 @@ const variables = z.object({
   DATA_DIR: z
     .string()
     .prefault('.data')
-    .describe('Folder of the embedded database and of the generated secret.'),
+    .describe('Folder of the embedded database and of the generated secret; unused with DATABASE_URL.'),
+  DATABASE_URL: connectionUrl(/^postgres(ql)?$/, 'postgres://user:password@host:5432/satwire')
+    .optional()
+    .describe('Postgres 14 or newer, shared by all nodes. Unset: the embedded database, for one process.'),
+  DATABASE_POOL_SIZE: wholeNumber(2, 1_000)
+    .prefault('10')
+    .describe('Most connections that this process opens to DATABASE_URL.'),
+  REDIS_URL: connectionUrl(/^rediss?$/, 'redis://:password@host:6379')
+    .optional()
+    .describe(
+      'Redis 6 or newer, which wakes the other nodes. Unset: the one process, or polling the database.',
+    ),
+  LNBITS_URL: httpUrl()
+    .refine(
+      ({ username, password }) => username === '' && password === '',
+      'must not hold a user or password',
+    )
+    .optional()
+    .describe(
+      'LNbits, 0.12 to 1.5. Unset: the stub Lightning backend, whose payments are not real. Needs DATABASE_URL, and JWT_SECRET or JWKS_URL.',
+    ),
+  LNBITS_INVOICE_KEY: z
+    .string()
+    .regex(/^[0-9A-Za-z_-]+$/, 'must be letters and digits')
+    .optional()
+    .describe('The invoice key of the LNbits wallet that receives payments.'),
+  LNBITS_ADMIN_KEY: z
+    .string()
+    .regex(/^[0-9A-Za-z_-]+$/, 'must be letters and digits')
+    .optional()
+    .describe('The admin key of that wallet, for payouts; nothing pays out so far.'),
+  LNBITS_REQUESTS_PER_SECOND: wholeNumber(1, 1_000)
+    .prefault('20')
+    .describe('How often, at most, LNbits is asked for open invoices that nothing was heard of; per second.'),
+  PUBLIC_URL: httpUrl()
+    .optional()
+    .describe(
+      'Where this server is reached from outside; LNbits posts its webhooks there. Unset: no webhooks.',
+    ),
+  TRUST_PROXY: wholeNumber(0, 10)
+    .prefault('0')
+    .describe('How many proxies stand in front and add to X-Forwarded-For; 0 believes none.'),
   JWT_SECRET: secret()
     .optional()
     .describe('Key of access tokens signed with HS256, at least 32 characters. Not together with JWKS_URL.'),
@@ -61,7 +106,7 @@ const variables = z.object({
   SERVER_SECRET: secret()
     .optional()
     .describe(
-      'Derives the access tokens of anonymous owners and signs requests to the agent, at least 32 characters. Unset: JWT_SECRET, else the secret generated in DATA_DIR.',
+      'Derives the access tokens of anonymous owners and signs requests to the agent, at least 32 characters. Unset: JWT_SECRET, else a secret that is generated once, in DATA_DIR or in DATABASE_URL.',
     ),
   ALLOWED_ORIGINS: origins()
     .optional()
@@ -124,6 +169,9 @@ const variables = z.object({
   LIMIT_SUBSCRIPTIONS_PER_CONNECTION: wholeNumber(0, 1_000_000)
     .prefault('100')
     .describe('Most subscriptions open on one connection at a time; 0 is no limit.'),
+  LIMIT_OPEN_INVOICES: wholeNumber(0, 1_000_000)
+    .prefault('20')
+    .describe('Most unpaid invoices open at a time for one caller, and for one IP address; 0 is no limit.'),
   NODE_ENV: z
     .string()
     .optional()
@@ -132,7 +180,8 @@ const variables = z.object({
 
 type Variable = keyof typeof variables.shape;
 
-const isLoopback = (host: string) =>
+/** Whether a host is this machine itself, and nobody else reaches it. */
+export const isLoopback = (host: string) =>
   host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 
 // A rule over several variables runs even when others are faulty, as long as its own were readable.
@@ -153,12 +202,30 @@ export const configSchema = variables
     error: 'must be set when AGENT is http',
     ...unlessFaulty('AGENT', 'AGENT_URL'),
   })
-  .refine((env) => env.ALLOW_STUB || (isLoopback(env.HOST) && env.NODE_ENV !== 'production'), {
-    path: ['ALLOW_STUB'],
-    error:
-      'must be true to run the stub Lightning backend (payments are not real) on a HOST that is not loopback or with NODE_ENV=production',
-    ...unlessFaulty('ALLOW_STUB'),
+  .refine((env) => env.LNBITS_URL === undefined || env.LNBITS_INVOICE_KEY !== undefined, {
+    path: ['LNBITS_INVOICE_KEY'],
+    error: 'must be set together with LNBITS_URL',
+    ...unlessFaulty('LNBITS_URL', 'LNBITS_INVOICE_KEY'),
   })
+  .refine((env) => env.LNBITS_URL === undefined || env.DATABASE_URL !== undefined, {
+    path: ['DATABASE_URL'],
+    error: 'must be set together with LNBITS_URL: the embedded database is not safe against power loss',
+    ...unlessFaulty('LNBITS_URL', 'DATABASE_URL'),
+  })
+  .refine((env) => env.LNBITS_URL === undefined || (env.JWT_SECRET ?? env.JWKS_URL) !== undefined, {
+    path: ['JWT_SECRET'],
+    error: 'or JWKS_URL must be set together with LNBITS_URL',
+    ...unlessFaulty('LNBITS_URL', 'JWT_SECRET', 'JWKS_URL'),
+  })
+  .refine(
+    (env) => env.LNBITS_URL || env.ALLOW_STUB || (isLoopback(env.HOST) && env.NODE_ENV !== 'production'),
+    {
+      path: ['ALLOW_STUB'],
+      error:
+        'must be true to run the stub Lightning backend (payments are not real) on a HOST that is not loopback or with NODE_ENV=production',
+      ...unlessFaulty('LNBITS_URL', 'ALLOW_STUB'),
+    },
+  )
   .refine((env) => env.SESSION_DEPOSIT_MIN_SATS <= env.SESSION_DEPOSIT_MAX_SATS, {
     path: ['SESSION_DEPOSIT_MIN_SATS'],
     error: 'must not be above SESSION_DEPOSIT_MAX_SATS',
@@ -184,8 +251,8 @@ type Environment = z.output<typeof configSchema>;
 /** The configuration: each variable under its name in camel case; amounts in sats are bigint. */
 export type Config = Readonly<
   { [Key in keyof Environment as CamelCase<Key>]: Environment[Key] } & {
-    /** Whether the Lightning backend is the stub: so far it always is. */
-    stubMode: true;
+    /** Whether the Lightning backend is the stub, whose payments are not real. */
+    stubMode: boolean;
   }
 >;
 
@@ -208,5 +275,6 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     );
   }
   const entries = Object.entries(result.data).map(([variable, value]) => [camelCase(variable), value]);
-  return Object.freeze({ ...Object.fromEntries(entries), stubMode: true }) as Config;
+  const stubMode = result.data.LNBITS_URL === undefined;
+  return Object.freeze({ ...Object.fromEntries(entries), stubMode }) as Config;
 }

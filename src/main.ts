@@ -39,9 +39,18 @@ function announce({ url, webSocketUrl, agent }: App, config: Config): void {
     `  GraphQL    ${url}   (GraphiQL in a browser)`,
     `  WebSocket  ${webSocketUrl ?? 'switched off'}`,
     `  Health     ${base}health  ${base}ready  ${base}metrics`,
-    `  Database   embedded, in ${config.dataDir}`,
+    `  Database   ${config.databaseUrl === undefined ? `embedded, in ${config.dataDir}` : 'Postgres'}`,
+    `  Bus        ${config.redisUrl === undefined ? 'this process' : 'Redis'}`,
+    `  Lightning  ${config.lnbitsUrl ? `LNbits at ${config.lnbitsUrl.origin}` : 'stub'}`,
     `  Agent      ${agent}`,
     '',
+    ...(config.stubMode ? stubLines(base) : []),
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+function stubLines(base: string): string[] {
+  return [
     '  *** STUB MODE: Lightning is simulated. No payment is real, and anyone can have any token. ***',
     '',
     '  A development token:',
@@ -50,7 +59,6 @@ function announce({ url, webSocketUrl, agent }: App, config: Config): void {
     `    curl -s -X POST ${base}dev/stub/pay/<paymentHash>`,
     '',
   ];
-  process.stdout.write(`${lines.join('\n')}\n`);
 }
 
 main().catch((error: unknown) => {

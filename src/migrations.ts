@@ -6,4 +6,6 @@ export const migrations: readonly URL[] = [
   './platform/auth/0004-auth.sql',
   './jobs/0005-jobs.sql',
   './sessions/0006-sessions.sql',
+  './platform/auth/0007-secret.sql',
+  './money/0008-open-invoices.sql',
 ].map((path) => new URL(path, import.meta.url));

@@ -29,6 +29,8 @@ export interface Context {
   readonly services: Services;
   readonly connection: Connection;
   readonly viewer: Viewer;
+  /** Where the request came from, as far as that is counted; see `clientAddress`. */
+  readonly address: string | undefined;
   /** Where a subscription goes on, if its transport knows better than its `after` argument. */
   readonly resumeAfter: string | undefined;
   /** Hears the cursor at which a subscription begins. */

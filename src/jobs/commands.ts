@@ -1,5 +1,7 @@
-import type { Invoice, Invoices } from '../money/invoices.ts';
+import type { Invoice } from '../money/invoice-queries.ts';
+import type { Invoices } from '../money/invoices.ts';
 import { type Ledger, ownerAccount } from '../money/ledger.ts';
+import { requesterOf } from '../money/open-invoices.ts';
 import { bookReceipt } from '../money/receipts.ts';
 import type { Sats } from '../money/sats.ts';
 import type { AccessTokens } from '../platform/auth/access-tokens.ts';
@@ -142,12 +144,17 @@ export function createJobs(deps: Dependencies) {
     /**
      * Makes a job, awaiting the payment of its evaluation. An anonymous caller gets the access token that
      * alone opens it, also when the request is repeated.
-     * @throws PublicError UNAVAILABLE, CONFLICT.
+     * @throws PublicError UNAVAILABLE, RATE_LIMITED, CONFLICT.
      */
     async create(
       viewer: Viewer,
-      { prompt, idempotencyKey }: { readonly prompt: string; readonly idempotencyKey: string },
+      input: {
+        readonly prompt: string;
+        readonly idempotencyKey: string;
+        readonly address: string | undefined;
+      },
     ): Promise<{ jobId: string; accessToken: string | null }> {
+      const { prompt, idempotencyKey, address } = input;
       const ownerUser = viewer.user?.id ?? null;
       const request = {
         caller: callerOf(viewer),
@@ -160,7 +167,8 @@ export function createJobs(deps: Dependencies) {
 
       async function insert(): Promise<{ jobId: string }> {
         const jobId = newId('job');
-        const draft = await invoices.draft(evalPriceSats, `Evaluation of ${jobId}`);
+        const requester = requesterOf(viewer, address);
+        const draft = await invoices.draft(evalPriceSats, `Evaluation of ${jobId}`, requester);
         return db.transaction(async (tx) => {
           const earlier = await idempotency.claim(tx, request, { jobId });
           if (earlier) return earlier;
@@ -199,11 +207,18 @@ export function createJobs(deps: Dependencies) {
       return { jobId, leasedUntil };
     },
 
-    /** Tells whoever watches how far the work is; not kept. Renews the lease of a worker from outside. */
-    async report(by: ByHolder, { percent, message }: Partial<Progress>): Promise<void> {
+    /**
+     * Tells whoever watches how far the work is; not kept. For a worker from outside it renews the lease: the
+     * server's own is renewed by whoever runs it, for a shorter time.
+     */
+    async report(
+      by: ByHolder,
+      { percent, message }: Partial<Progress>,
+      { renewsLease }: { readonly renewsLease: boolean },
+    ): Promise<void> {
       let seq = 0;
       await asHolder(by, async (tx) => {
-        await queue.leaseOne(tx, agentWork, by.jobId, by.holder, leaseMs);
+        if (renewsLease) await queue.leaseOne(tx, agentWork, by.jobId, by.holder, leaseMs);
         const [head] = await tx.query<{ head: bigint }>('SELECT head FROM topics WHERE topic = $1', [
           jobTopic(by.jobId),
         ]);

@@ -1,4 +1,4 @@
-import type { Invoice } from '../money/invoices.ts';
+import type { Invoice } from '../money/invoice-queries.ts';
 import type { Returned } from '../money/receipts.ts';
 import { satsToJson } from '../money/sats.ts';
 import type { Facts } from '../platform/log/event.ts';

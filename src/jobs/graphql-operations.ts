@@ -98,12 +98,14 @@ builder.mutationField('createJob', (t) =>
   t.field({
     type: CreateJobPayload,
     authScopes: { anyone: true },
-    description: "A job for the platform's agent. Errors: BAD_USER_INPUT, CONFLICT, UNAVAILABLE.",
+    description:
+      "A job for the platform's agent. Errors: BAD_USER_INPUT, CONFLICT, RATE_LIMITED, UNAVAILABLE.",
     args: { input: t.arg({ type: CreateJobInput, required: true, description: 'The job.' }) },
     resolve: async (_root, { input }, context) => {
       const { jobId, accessToken } = await context.services.jobs.create(context.viewer, {
         prompt: textBetween('prompt', input.prompt, 1, longestPrompt),
         idempotencyKey: idempotencyKey(input.idempotencyKey),
+        address: context.address,
       });
       return { job: await changedJob(context, jobId), accessToken };
     },

@@ -107,6 +107,7 @@ builder.mutationField('reportProgress', (t) =>
           ...(percent != null && { percent }),
           ...(message != null && { message: textBetween('message', message, 0, longest.message) }),
         },
+        { renewsLease: true },
       );
       return { job: await changedJob(context, input.jobId) };
     },

@@ -34,7 +34,7 @@ export function createAgentWorker({ db, jobs, agent, attempts, onError }: Depend
     const outcome = await agent.work(
       task,
       (progress) => {
-        reported = reported.then(() => jobs.report(by, progress)).catch(onError);
+        reported = reported.then(() => jobs.report(by, progress, { renewsLease: false })).catch(onError);
       },
       signal,
     );

@@ -4,7 +4,7 @@ import { load } from '../graphql/loaders.ts';
 import { NodeRef, registerNode } from '../graphql/node.ts';
 import { viewOf } from '../platform/auth/viewer.ts';
 import { forbidden } from '../platform/errors.ts';
-import { byHashes, byIds, type Invoice } from './invoices.ts';
+import { byHashes, byIds, type Invoice } from './invoice-queries.ts';
 
 const InvoiceStateEnum = builder.enumType('InvoiceState', {
   description: 'Where an invoice stands.',

@@ -1,39 +1,19 @@
+import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '../platform/clock.ts';
-import type { Database, Queryable, Transaction } from '../platform/database/database.ts';
-import { type Page, readPageOf } from '../platform/database/page.ts';
+import type { Database, Transaction } from '../platform/database/database.ts';
 import { unavailable } from '../platform/errors.ts';
 import { newId } from '../platform/ids.ts';
 import type { WorkQueue } from '../platform/work/queue.ts';
 import type { WorkHandler } from '../platform/work/runner.ts';
+import { byHash, type Invoice, type InvoiceKind, lockInvoice } from './invoice-queries.ts';
 import type { Owner } from './ledger.ts';
 import {
   type CreatedInvoice,
   type LightningBackend,
   LightningUnavailableError,
 } from './lightning/backend.ts';
+import type { OpenInvoices, Requester } from './open-invoices.ts';
 import type { Sats } from './sats.ts';
-
-export type InvoiceState = 'OPEN' | 'PAID' | 'EXPIRED' | 'CANCELLED';
-
-/** What an invoice is for; the domain in front of the dot decides what its payment does. */
-export type InvoiceKind = 'job.eval' | 'job.work' | 'session.deposit' | 'session.topUp';
-
-export interface Invoice {
-  readonly id: string;
-  /** 64 hexadecimal digits. */
-  readonly paymentHash: string;
-  readonly bolt11: string;
-  readonly amountSats: Sats;
-  readonly receivedSats: Sats | null;
-  readonly memo: string;
-  readonly state: InvoiceState;
-  readonly kind: InvoiceKind;
-  readonly objectId: string;
-  readonly ownerUser: string | null;
-  readonly createdAt: Date;
-  readonly expiresAt: Date;
-  readonly paidAt: Date | null;
-}
 
 /** What a domain does with its invoices, in the transaction that changes them. */
 export interface InvoiceHandler {
@@ -47,6 +27,8 @@ export interface InvoiceHandler {
 export interface InvoiceDraft extends CreatedInvoice {
   readonly amountSats: Sats;
   readonly memo: string;
+  readonly webhookHash: string | null;
+  readonly requester: Requester | undefined;
 }
 
 export type Invoices = ReturnType<typeof createInvoices>;
@@ -56,23 +38,34 @@ interface Dependencies {
   readonly clock: Clock;
   readonly lightning: LightningBackend;
   readonly queue: WorkQueue;
+  readonly openInvoices: OpenInvoices;
   readonly expirySeconds: number;
+  /** Under which URL the Lightning node reaches this server's webhooks; without one it is given none. */
+  readonly webhooksUrl: URL | undefined;
   readonly onError: (error: unknown) => void;
 }
 
-/** Looks an invoice up when its time is up, and rarely after that. */
+/** Looks an invoice up when its time is up, and ever more rarely after that. */
 export const checkWork = 'invoice.check';
 
 const retryAfterMs = 5_000;
-const lateCheckMs = 3_600_000;
+const soonestLateCheckMs = 10_000;
+const latestLateCheckMs = 3_600_000;
 const lateChecksEndMs = 24 * 3_600_000;
-const startPage = 200;
+
+/** How soon another hint at the same invoice is worth another look-up; ms. */
+const hintPauseMs = 5_000;
+/** Hints beyond these are left to the reconciler. */
+const mostHintsAtOnce = 50;
 
 /** Invoices and their settlement: each is booked once, whenever and however often we hear of its payment. */
-export function createInvoices({ db, clock, lightning, queue, expirySeconds, onError }: Dependencies) {
+export function createInvoices(deps: Dependencies) {
+  const { db, clock, lightning, queue, openInvoices, expirySeconds, webhooksUrl, onError } = deps;
   const handlers = new Map<InvoiceKind, InvoiceHandler>();
+  let hintsUnderWay = 0;
+
   lightning.onHint((paymentHash) => {
-    confirm(paymentHash).catch(onError);
+    hint(paymentHash).catch(onError);
   });
 
   /** Asks the node, and books a payment that it confirms. */
@@ -82,9 +75,27 @@ export function createInvoices({ db, clock, lightning, queue, expirySeconds, onE
     return answer.paid;
   }
 
+  /** Somebody says that an invoice was paid: asks the node at once, on one of all the nodes that heard it. */
+  async function hint(paymentHash: string): Promise<void> {
+    const now = clock.now();
+    const first = await db.query(
+      `UPDATE invoices SET hinted_at = $2
+       WHERE payment_hash = $1 AND state <> 'PAID' AND (hinted_at IS NULL OR hinted_at <= $3) RETURNING 1`,
+      [paymentHash, new Date(now), new Date(now - hintPauseMs)],
+    );
+    if (first.length === 0) return;
+    // Also for when this look-up fails, or the node does not know yet what it has said itself.
+    await openInvoices.hint(paymentHash);
+    if (hintsUnderWay >= mostHintsAtOnce) return;
+    hintsUnderWay += 1;
+    await confirm(paymentHash).finally(() => {
+      hintsUnderWay -= 1;
+    });
+  }
+
   async function settle(paymentHash: string, receivedSats: Sats, paidAt: Date): Promise<void> {
     await db.transaction(async (tx) => {
-      const invoice = await lock(tx, paymentHash);
+      const invoice = await lockInvoice(tx, paymentHash);
       if (!invoice || invoice.state === 'PAID') return;
       if (receivedSats < invoice.amountSats)
         throw new Error(`The Lightning node took less than invoice ${invoice.id} asks for.`);
@@ -92,6 +103,7 @@ export function createInvoices({ db, clock, lightning, queue, expirySeconds, onE
         `UPDATE invoices SET state = 'PAID', received_sats = $2, paid_at = $3 WHERE payment_hash = $1`,
         [paymentHash, receivedSats, paidAt],
       );
+      await openInvoices.remove(tx, [paymentHash]);
       await queue.cancel(tx, checkWork, paymentHash);
       await handlerOf(invoice).paid(tx, invoice, receivedSats);
     });
@@ -99,9 +111,10 @@ export function createInvoices({ db, clock, lightning, queue, expirySeconds, onE
 
   async function expire(paymentHash: string): Promise<void> {
     await db.transaction(async (tx) => {
-      const invoice = await lock(tx, paymentHash);
+      const invoice = await lockInvoice(tx, paymentHash);
       if (invoice?.state !== 'OPEN') return;
       await tx.query(`UPDATE invoices SET state = 'EXPIRED' WHERE payment_hash = $1`, [paymentHash]);
+      await openInvoices.remove(tx, [paymentHash]);
       await handlerOf(invoice).expired(tx, invoice);
     });
   }
@@ -117,11 +130,12 @@ export function createInvoices({ db, clock, lightning, queue, expirySeconds, onE
       if (!invoice) return undefined;
       const askedAt = clock.now();
       if (await confirm(paymentHash)) return undefined;
-      const expiresAt = invoice.expiresAt.getTime();
-      if (askedAt < expiresAt) return invoice.expiresAt;
+      const lateMs = askedAt - invoice.expiresAt.getTime();
+      if (lateMs < 0) return invoice.expiresAt;
       await expire(paymentHash);
-      const end = expiresAt + lateChecksEndMs;
-      return askedAt < end ? new Date(Math.min(askedAt + lateCheckMs, end)) : undefined;
+      if (lateMs >= lateChecksEndMs) return undefined;
+      const pauseMs = Math.min(Math.max(lateMs, soonestLateCheckMs), latestLateCheckMs);
+      return new Date(askedAt + Math.min(pauseMs, lateChecksEndMs - lateMs));
     },
   };
 
@@ -132,27 +146,39 @@ export function createInvoices({ db, clock, lightning, queue, expirySeconds, onE
     },
 
     /**
-     * Has the Lightning node make an invoice. Not for inside a transaction.
-     * @throws PublicError UNAVAILABLE when the node does not answer.
+     * Has the Lightning node make an invoice. Not for inside a transaction. Without a requester it counts
+     * against nobody.
+     * @throws PublicError UNAVAILABLE when the node does not answer; RATE_LIMITED when the requester has as
+     * many open invoices as may be.
      */
-    async draft(amountSats: Sats, memo: string): Promise<InvoiceDraft> {
+    async draft(amountSats: Sats, memo: string, requester?: Requester): Promise<InvoiceDraft> {
+      if (requester) await openInvoices.requireRoom(requester);
+      const token = randomBytes(32).toString('base64url');
+      const webhookUrl = webhooksUrl && new URL(token, webhooksUrl).href;
+      const webhookHash = webhookUrl === undefined ? null : hashToken(token);
+      const request = { amountSats, memo, expirySeconds, ...(webhookUrl !== undefined && { webhookUrl }) };
       try {
-        return { ...(await lightning.createInvoice({ amountSats, memo, expirySeconds })), amountSats, memo };
+        return { ...(await lightning.createInvoice(request)), amountSats, memo, webhookHash, requester };
       } catch (error) {
         if (error instanceof LightningUnavailableError)
-          throw unavailable('The Lightning node does not answer.', retryAfterMs);
+          throw unavailable('The Lightning node does not answer.', retryAfterMs, error);
         throw error;
       }
     },
 
-    /** Stores a draft as an open invoice of an object. */
+    /**
+     * Stores a draft as an open invoice of an object.
+     * @throws PublicError RATE_LIMITED when its requester has meanwhile as many open invoices as may be.
+     */
     async insert(tx: Transaction, draft: InvoiceDraft, kind: InvoiceKind, owner: Owner): Promise<void> {
+      const { paymentHash, expiresAt } = draft;
+      await openInvoices.add(tx, paymentHash, expiresAt, draft.requester);
       await tx.query(
         `INSERT INTO invoices (payment_hash, id, bolt11, amount_sats, memo, state, kind, object_id, owner_user,
-                               created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, 'OPEN', $6, $7, $8, $9, $10)`,
+                               created_at, expires_at, webhook_hash)
+         VALUES ($1, $2, $3, $4, $5, 'OPEN', $6, $7, $8, $9, $10, $11)`,
         [
-          draft.paymentHash,
+          paymentHash,
           newId('inv'),
           draft.bolt11,
           draft.amountSats,
@@ -161,38 +187,39 @@ export function createInvoices({ db, clock, lightning, queue, expirySeconds, onE
           owner.objectId,
           owner.userId,
           new Date(clock.now()),
-          draft.expiresAt,
+          expiresAt,
+          draft.webhookHash,
         ],
       );
-      await queue.schedule(tx, checkWork, draft.paymentHash, draft.expiresAt);
+      await queue.schedule(tx, checkWork, paymentHash, expiresAt);
     },
 
     /** Withdraws the open invoices of an object; what is still paid on them goes back to the owner. */
     async cancelOpen(tx: Transaction, objectId: string): Promise<void> {
-      await tx.query(
+      const cancelled = await tx.query<{ paymentHash: string }>(
         `UPDATE invoices SET state = 'CANCELLED' WHERE payment_hash IN (
            SELECT payment_hash FROM invoices WHERE object_id = $1 AND state = 'OPEN'
            ORDER BY payment_hash FOR UPDATE
-         )`,
+         ) RETURNING payment_hash AS "paymentHash"`,
         [objectId],
+      );
+      await openInvoices.remove(
+        tx,
+        cancelled.map(({ paymentHash }) => paymentHash),
       );
     },
 
     confirm,
 
-    /** Asks the node for every open invoice: what was paid while we were away is booked before any expires. */
-    async lookUpOpen(): Promise<void> {
-      for (let last = ''; ; ) {
-        const rows = await db.query<{ paymentHash: string }>(
-          `SELECT payment_hash AS "paymentHash" FROM invoices
-           WHERE state = 'OPEN' AND payment_hash > $1 ORDER BY payment_hash LIMIT $2`,
-          [last, startPage],
-        );
-        for (const { paymentHash } of rows) await confirm(paymentHash).catch(onError);
-        const end = rows[rows.length - 1];
-        if (!end) return;
-        last = end.paymentHash;
-      }
+    /** A webhook says that an invoice was paid; which one, its token alone tells. False when it tells none. */
+    async hearWebhook(token: string): Promise<boolean> {
+      const [invoice] = await db.query<{ paymentHash: string }>(
+        'SELECT payment_hash AS "paymentHash" FROM invoices WHERE webhook_hash = $1',
+        [hashToken(token)],
+      );
+      if (!invoice) return false;
+      hint(invoice.paymentHash).catch(onError);
+      return true;
     },
 
     /** The handler of `checkWork`. */
@@ -200,39 +227,4 @@ export function createInvoices({ db, clock, lightning, queue, expirySeconds, onE
   };
 }
 
-const columns = `payment_hash AS "paymentHash", id, bolt11, amount_sats AS "amountSats",
-  received_sats AS "receivedSats", memo, state, kind, object_id AS "objectId", owner_user AS "ownerUser",
-  created_at AS "createdAt", expires_at AS "expiresAt", paid_at AS "paidAt"`;
-
-async function lock(tx: Transaction, paymentHash: string): Promise<Invoice | undefined> {
-  const rows = await tx.query<Invoice>(`SELECT ${columns} FROM invoices WHERE payment_hash = $1 FOR UPDATE`, [
-    paymentHash,
-  ]);
-  return rows[0];
-}
-
-/** Invoices by payment hash; unknown ones are left out. */
-export function byHashes(db: Queryable, paymentHashes: readonly string[]): Promise<Invoice[]> {
-  return db.query<Invoice>(`SELECT ${columns} FROM invoices WHERE payment_hash = ANY($1::text[])`, [
-    paymentHashes,
-  ]);
-}
-
-async function byHash(db: Queryable, paymentHash: string): Promise<Invoice | undefined> {
-  return (await byHashes(db, [paymentHash]))[0];
-}
-
-/** Invoices by id; unknown ones are left out. */
-export function byIds(db: Queryable, ids: readonly string[]): Promise<Invoice[]> {
-  return db.query<Invoice>(`SELECT ${columns} FROM invoices WHERE id = ANY($1::text[])`, [ids]);
-}
-
-/** Invoices of one kind that belong to an object, newest first. */
-export function listInvoices(
-  db: Queryable,
-  objectId: string,
-  kind: InvoiceKind,
-  page: Page,
-): Promise<Invoice[]> {
-  return readPageOf<Invoice>(db, 'invoices', columns, { object_id: objectId, kind }, page);
-}
+const hashToken = (token: string) => createHash('sha256').update(token).digest('hex');

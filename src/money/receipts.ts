@@ -1,5 +1,5 @@
 import type { Transaction } from '../platform/database/database.ts';
-import type { Invoice } from './invoices.ts';
+import type { Invoice } from './invoice-queries.ts';
 import { type Account, type Ledger, ownerAccount } from './ledger.ts';
 import type { Sats } from './sats.ts';
 

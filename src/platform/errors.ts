@@ -22,8 +22,13 @@ export class PublicError extends Error {
   readonly code: ErrorCode;
   readonly details: Readonly<Record<string, unknown>>;
 
-  constructor(code: ErrorCode, message: string, details: Readonly<Record<string, unknown>> = {}) {
-    super(message);
+  constructor(
+    code: ErrorCode,
+    message: string,
+    details: Readonly<Record<string, unknown>> = {},
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
     this.code = code;
     this.details = details;
   }
@@ -45,5 +50,9 @@ export const conflict = (reason: ConflictReason, message: string) =>
   new PublicError('CONFLICT', message, { reason });
 
 /** Something that the server needs does not answer; the caller may try again. */
-export const unavailable = (message: string, retryAfterMs: number) =>
-  new PublicError('UNAVAILABLE', message, { retryAfterMs });
+export const unavailable = (message: string, retryAfterMs: number, cause?: unknown) =>
+  new PublicError('UNAVAILABLE', message, { retryAfterMs }, { cause });
+
+/** The caller has done too much of something; they may again in a while. */
+export const rateLimited = (message: string, retryAfterMs: number) =>
+  new PublicError('RATE_LIMITED', message, { retryAfterMs });

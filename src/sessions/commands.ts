@@ -1,5 +1,7 @@
-import type { Invoice, Invoices } from '../money/invoices.ts';
+import type { Invoice } from '../money/invoice-queries.ts';
+import type { Invoices } from '../money/invoices.ts';
 import { type Ledger, ownerAccount } from '../money/ledger.ts';
+import { requesterOf } from '../money/open-invoices.ts';
 import { bookReceipt } from '../money/receipts.ts';
 import type { Sats } from '../money/sats.ts';
 import type { AccessTokens } from '../platform/auth/access-tokens.ts';
@@ -150,12 +152,17 @@ export function createSessions(deps: Dependencies) {
     /**
      * Opens a session, awaiting its deposit. An anonymous caller gets the access token that alone opens it,
      * also when the request is repeated.
-     * @throws PublicError BAD_USER_INPUT, UNAVAILABLE, CONFLICT.
+     * @throws PublicError BAD_USER_INPUT, UNAVAILABLE, RATE_LIMITED, CONFLICT.
      */
     async open(
       viewer: Viewer,
-      { depositSats, idempotencyKey }: { readonly depositSats: Sats; readonly idempotencyKey: string },
+      input: {
+        readonly depositSats: Sats;
+        readonly idempotencyKey: string;
+        readonly address: string | undefined;
+      },
     ): Promise<{ sessionId: string; accessToken: string | null }> {
+      const { depositSats, idempotencyKey, address } = input;
       requireAmount('depositSats', depositSats, limits.depositMinSats);
       const ownerUser = viewer.user?.id ?? null;
       const request = {
@@ -172,7 +179,8 @@ export function createSessions(deps: Dependencies) {
 
       async function insert(): Promise<{ sessionId: string }> {
         const sessionId = newId('ses');
-        const draft = await invoices.draft(depositSats, `Deposit of ${sessionId}`);
+        const requester = requesterOf(viewer, address);
+        const draft = await invoices.draft(depositSats, `Deposit of ${sessionId}`, requester);
         return db.transaction(async (tx) => {
           const earlier = await idempotency.claim(tx, request, { sessionId });
           if (earlier) return earlier;
@@ -190,13 +198,18 @@ export function createSessions(deps: Dependencies) {
 
     /**
      * Makes an invoice that adds to a session's balance once it is paid.
-     * @throws PublicError BAD_USER_INPUT, UNAVAILABLE, CONFLICT (INVALID_STATE).
+     * @throws PublicError BAD_USER_INPUT, UNAVAILABLE, RATE_LIMITED, CONFLICT (INVALID_STATE).
      */
     async topUp(
       viewer: Viewer,
-      input: { readonly sessionId: string; readonly amountSats: Sats; readonly idempotencyKey: string },
+      input: {
+        readonly sessionId: string;
+        readonly amountSats: Sats;
+        readonly idempotencyKey: string;
+        readonly address: string | undefined;
+      },
     ): Promise<{ sessionId: string; paymentHash: string }> {
-      const { sessionId, amountSats, idempotencyKey } = input;
+      const { sessionId, amountSats, idempotencyKey, address } = input;
       requireAmount('amountSats', amountSats, 1n);
       const request = {
         caller: callerOf(viewer, sessionId),
@@ -206,7 +219,8 @@ export function createSessions(deps: Dependencies) {
       };
       const known = await idempotency.find<{ sessionId: string; paymentHash: string }>(db, request);
       if (known) return known;
-      const draft = await invoices.draft(amountSats, `Top-up of ${sessionId}`);
+      const requester = requesterOf(viewer, address, sessionId);
+      const draft = await invoices.draft(amountSats, `Top-up of ${sessionId}`, requester);
       return db.transaction(async (tx) => {
         const session = await lockedSession(tx, sessionId);
         const made = { sessionId, paymentHash: draft.paymentHash };

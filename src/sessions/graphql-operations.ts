@@ -92,12 +92,13 @@ builder.mutationField('openSession', (t) =>
   t.field({
     type: OpenSessionPayload,
     authScopes: { anyone: true },
-    description: 'Opens a prepaid session. Errors: BAD_USER_INPUT, CONFLICT, UNAVAILABLE.',
+    description: 'Opens a prepaid session. Errors: BAD_USER_INPUT, CONFLICT, RATE_LIMITED, UNAVAILABLE.',
     args: { input: t.arg({ type: OpenSessionInput, required: true, description: 'The session.' }) },
     resolve: async (_root, { input }, context) => {
       const opened = await context.services.sessions.open(context.viewer, {
         depositSats: input.depositSats,
         idempotencyKey: idempotencyKey(input.idempotencyKey),
+        address: context.address,
       });
       return { session: await changedSession(context, opened.sessionId), accessToken: opened.accessToken };
     },
@@ -136,7 +137,7 @@ builder.mutationField('topUpSession', (t) =>
     type: TopUpSessionPayload,
     authScopes: { credentials: true },
     description:
-      'An invoice that adds to a session. Its owner. Errors: UNAUTHENTICATED, FORBIDDEN, BAD_USER_INPUT, CONFLICT, UNAVAILABLE.',
+      'An invoice that adds to a session. Its owner. Errors: UNAUTHENTICATED, FORBIDDEN, BAD_USER_INPUT, CONFLICT, RATE_LIMITED, UNAVAILABLE.',
     args: {
       input: t.arg({ type: TopUpSessionInput, required: true, description: 'Which session, and how much.' }),
     },
@@ -146,6 +147,7 @@ builder.mutationField('topUpSession', (t) =>
         sessionId: session.id,
         amountSats: input.amountSats,
         idempotencyKey: idempotencyKey(input.idempotencyKey),
+        address: context.address,
       });
       return { session: await changedSession(context, session.id), paymentHash };
     },

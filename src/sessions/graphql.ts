@@ -5,7 +5,7 @@ import { EventConnection, EventRef, eventConnection, fact, SnapshotReasonEnum } 
 import { load } from '../graphql/loaders.ts';
 import { NodeRef, registerNode } from '../graphql/node.ts';
 import { InvoiceRef, loadInvoice, ReturnReasonEnum } from '../money/graphql.ts';
-import { type Invoice, listInvoices } from '../money/invoices.ts';
+import { type Invoice, listInvoices } from '../money/invoice-queries.ts';
 import { viewOf } from '../platform/auth/viewer.ts';
 import { forbidden } from '../platform/errors.ts';
 import type { Delivery } from '../platform/feed/subscribe.ts';

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { byHashes, type Invoices } from '../money/invoices.ts';
+import { byHashes } from '../money/invoice-queries.ts';
+import type { Invoices } from '../money/invoices.ts';
 import type { StubLightning } from '../money/lightning/stub.ts';
 import type { TokenIssuer } from '../platform/auth/tokens.ts';
 import type { Database } from '../platform/database/database.ts';

@@ -17,6 +17,8 @@ interface Dependencies {
   readonly path: string;
   /** Where this server's own pages are, which may be on another port. */
   readonly pagePort: () => number;
+  /** Where a request came from, as far as that is counted. */
+  readonly addressOf: (request: IncomingMessage) => string | undefined;
   readonly allowedOrigins: readonly string[];
   readonly maximumMessageBytes: number;
   /** How many operations one socket may have running; 0 for any number. */
@@ -63,6 +65,7 @@ export function createWebSocketTransport(deps: Dependencies) {
     connections,
     path,
     pagePort,
+    addressOf,
     allowedOrigins,
     maximumMessageBytes,
     maximumOperations,
@@ -98,7 +101,11 @@ export function createWebSocketTransport(deps: Dependencies) {
           operationName: operationName ?? undefined,
           variables: variables ?? undefined,
         };
-        const enveloped = yoga.getEnveloped({ connection: extra.connection, params });
+        const enveloped = yoga.getEnveloped({
+          connection: extra.connection,
+          address: addressOf(extra.request),
+          params,
+        });
         const document = enveloped.parse(query);
         const errors = enveloped.validate(enveloped.schema, document);
         if (errors.length > 0) return errors;

@@ -22,6 +22,8 @@ interface Dependencies {
   readonly webSocket: () => GraphiqlWebSocket | undefined;
   /** Hears of each error that was masked. */
   readonly onUnexpected: () => void;
+  /** Where a request came from, as far as that is counted. */
+  readonly addressOf: (request: IncomingMessage) => string | undefined;
   readonly allowedOrigins: readonly string[];
   readonly maximumBodyBytes: number;
 }
@@ -30,6 +32,7 @@ interface Dependencies {
 interface SocketContext {
   readonly connection?: Connection;
   readonly params?: GraphQLParams;
+  readonly address?: string | undefined;
 }
 
 /** What the node adapter passes in. */
@@ -59,6 +62,7 @@ export function createGraphqlServer(deps: Dependencies) {
     connections,
     logger,
     onUnexpected,
+    addressOf,
     allowedOrigins,
     maximumBodyBytes,
   } = deps;
@@ -98,8 +102,8 @@ export function createGraphqlServer(deps: Dependencies) {
     context: async (initial): Promise<Context> => {
       const base = { services, loaders: new Map() };
       if (initial.connection) {
-        const { connection } = initial;
-        return { ...base, connection, viewer: connection.viewer, resumeAfter: undefined };
+        const { connection, address } = initial;
+        return { ...base, connection, viewer: connection.viewer, address, resumeAfter: undefined };
       }
       const { request } = initial;
       const connection = await connect(initial, initial);
@@ -109,6 +113,7 @@ export function createGraphqlServer(deps: Dependencies) {
         ...base,
         connection,
         viewer: connection.viewer,
+        address: addressOf(initial.req),
         resumeAfter: request.headers.get('last-event-id') || undefined,
         onPosition: (cursor) => {
           state.position = cursor;

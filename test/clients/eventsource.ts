@@ -5,7 +5,7 @@ import { CreateTicketDocument } from '../gql/graphql.ts';
 import { type ClientOptions, type LiveClient, required } from './live-client.ts';
 
 /** An EventSource with a ticket, as a page in a browser would have it; the rest goes over fetch. */
-export function createEventSourceClient({ url, token }: ClientOptions): LiveClient {
+export function createEventSourceClient({ url, streamUrl, token }: ClientOptions): LiveClient {
   const open = new Set<EventSource>();
 
   async function send<Data, Variables>(
@@ -29,7 +29,7 @@ export function createEventSourceClient({ url, token }: ClientOptions): LiveClie
   ): Promise<EventSource | undefined> {
     const { createTicket } = await send(CreateTicketDocument, {});
     if (!isWanted()) return undefined;
-    const address = new URL(url);
+    const address = new URL(streamUrl);
     address.searchParams.set('query', print(document));
     address.searchParams.set('variables', JSON.stringify(variables));
     address.searchParams.set('ticket', createTicket.ticket);

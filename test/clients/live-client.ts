@@ -19,6 +19,8 @@ export interface LiveClient {
 /** Where the server is, and the bearer token to present. */
 export interface ClientOptions {
   readonly url: string;
+  /** Where SSE streams are opened. */
+  readonly streamUrl: string;
   readonly webSocketUrl: string;
   readonly token: string;
 }

@@ -1,14 +1,10 @@
+import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
-import {
-  byHashes,
-  byIds,
-  checkWork,
-  createInvoices,
-  type Invoice,
-  type Invoices,
-} from '../../src/money/invoices.ts';
+import { byHashes, byIds, type Invoice } from '../../src/money/invoice-queries.ts';
+import { checkWork, createInvoices, type Invoices } from '../../src/money/invoices.ts';
 import { LightningUnavailableError } from '../../src/money/lightning/backend.ts';
 import { createStubLightning, type StubLightning } from '../../src/money/lightning/stub.ts';
+import { createOpenInvoices, type OpenInvoices } from '../../src/money/open-invoices.ts';
 import { newId } from '../../src/platform/ids.ts';
 import { createWorkQueue, type LeasedWork } from '../../src/platform/work/queue.ts';
 import { type MovableClock, standingClock } from '../support/clock.ts';
@@ -23,6 +19,7 @@ const db = useDatabase();
 let clock: MovableClock;
 let stub: StubLightning;
 let line: FaultyLightning;
+let openInvoices: OpenInvoices;
 let invoices: Invoices;
 let failures: unknown[];
 /** What the domain has been told, in order. */
@@ -31,20 +28,28 @@ let heard: Array<{ what: 'PAID' | 'EXPIRED'; before: Invoice; receivedSats?: big
 beforeEach(async () => {
   // What an earlier test left open is none of this one's.
   await db().query(`UPDATE invoices SET state = 'PAID' WHERE state = 'OPEN'`);
+  await db().query('DELETE FROM open_invoices');
   clock = standingClock();
   stub = createStubLightning({ db: db(), clock });
   line = faultyLightning();
   failures = [];
   heard = [];
-  invoices = createInvoices({
+  openInvoices = createOpenInvoices({ db: db(), clock, maximum: 2 });
+  invoices = create();
+});
+
+function create(webhooksUrl?: URL): Invoices {
+  const made = createInvoices({
     db: db(),
     clock,
     lightning: line.wrap(stub),
     queue: createWorkQueue({ db: db(), clock }),
+    openInvoices,
     expirySeconds,
+    webhooksUrl,
     onError: (error) => failures.push(error),
   });
-  invoices.handle('job.eval', {
+  made.handle('job.eval', {
     async paid(_tx, before, receivedSats) {
       heard.push({ what: 'PAID', before, receivedSats });
     },
@@ -52,7 +57,8 @@ beforeEach(async () => {
       heard.push({ what: 'EXPIRED', before });
     },
   });
-});
+  return made;
+}
 
 async function makeInvoice(objectId: string = newId('job')): Promise<Invoice> {
   const draft = await invoices.draft(100n, 'For a test.');
@@ -106,6 +112,48 @@ describe('making an invoice', () => {
     });
   });
 
+  it('asks nothing of the node for who has as many open as may be', async () => {
+    const requester = { caller: 'usr_full', address: null };
+    const store = async () => {
+      const draft = await invoices.draft(100n, 'For a test.', requester);
+      await db().transaction((tx) =>
+        invoices.insert(tx, draft, 'job.eval', { userId: 'usr_full', objectId: newId('job') }),
+      );
+      return draft;
+    };
+    await store();
+    const last = await store();
+    const limited = { code: 'RATE_LIMITED', details: { retryAfterMs: expirySeconds * 1000 } };
+    await expect(store()).rejects.toMatchObject(limited);
+    expect(line.requested).toHaveLength(2);
+    // Nobody else is held up, and nobody who pays.
+    await invoices.draft(100n, 'For another.', { caller: 'usr_other', address: null });
+    await invoices.draft(100n, 'For nobody.');
+    line.silent = true;
+    await stub.pay(last.paymentHash, 100n);
+    await invoices.confirm(last.paymentHash);
+    await store();
+    expect(line.requested).toHaveLength(5);
+  });
+
+  it('stores no more than may be, of several that are made at once', async () => {
+    const requester = { caller: 'usr_edge', address: null };
+    const owner = { userId: 'usr_edge', objectId: newId('job') };
+    const drafts = await Promise.all([1, 2, 3].map(() => invoices.draft(100n, 'For a test.', requester)));
+    const stored = await Promise.allSettled(
+      drafts.map((draft) => db().transaction((tx) => invoices.insert(tx, draft, 'job.eval', owner))),
+    );
+    expect(stored.filter(({ status }) => status === 'rejected')).toMatchObject([
+      { reason: { code: 'RATE_LIMITED' } },
+    ]);
+    expect(
+      await byHashes(
+        db(),
+        drafts.map(({ paymentHash }) => paymentHash),
+      ),
+    ).toHaveLength(2);
+  });
+
   it('lets a bug be a bug', async () => {
     line.refuseInvoices = new TypeError('a bug');
     await expect(invoices.draft(100n, 'x')).rejects.toBe(line.refuseInvoices);
@@ -120,7 +168,6 @@ describe('a settled invoice', () => {
       ...Array.from({ length: 5 }, () => invoices.confirm(invoice.paymentHash)),
       stub.pay(invoice.paymentHash, 100n),
       check(invoice),
-      invoices.lookUpOpen(),
     ]);
     expect(await invoices.confirm(invoice.paymentHash)).toBe(true);
     expect(heard).toEqual([{ what: 'PAID', before: invoice, receivedSats: 100n }]);
@@ -246,8 +293,6 @@ describe('an unpaid invoice', () => {
     line.unreachable.add(invoice.paymentHash);
     clock.advance(10 * hourMs);
     await expect(check(invoice)).rejects.toMatchObject({ name: 'LightningUnavailableError' });
-    await invoices.lookUpOpen();
-    expect(failures).toMatchObject([{ name: 'LightningUnavailableError' }]);
     expect(await read(invoice.paymentHash)).toEqual(invoice);
     line.unreachable.clear();
     await check(invoice);
@@ -267,18 +312,19 @@ describe('an unpaid invoice', () => {
     expect(await read(invoice.paymentHash)).toMatchObject({ state: 'PAID' });
   });
 
-  it('is looked up every hour for 24 hours more, and then no longer', async () => {
+  it('is looked up ever more rarely for 24 hours more, and then no longer', async () => {
     const invoice = await makeInvoice();
-    const lateByMs = 7;
-    const lookedUpAfterMs: number[] = [];
+    const lateMs: number[] = [];
     for (let due: Date | undefined = invoice.expiresAt; due; due = await check(invoice)) {
-      clock.advance(due.getTime() - clock.now() + lateByMs);
-      lookedUpAfterMs.push(clock.now() - invoice.expiresAt.getTime());
+      clock.advance(due.getTime() - clock.now());
+      lateMs.push(clock.now() - invoice.expiresAt.getTime());
     }
-    expect(line.lookedUp).toEqual(Array(25).fill(invoice.paymentHash));
-    const pauses = lookedUpAfterMs.slice(1).map((at, n) => at - lookedUpAfterMs[n]!);
-    expect(pauses.slice(0, 23)).toEqual(Array(23).fill(hourMs + lateByMs));
-    expect(lookedUpAfterMs.at(-1)).toBe(24 * hourMs + lateByMs);
+    expect(line.lookedUp).toEqual(Array(lateMs.length).fill(invoice.paymentHash));
+    const seconds = lateMs.map((ms) => ms / 1000);
+    expect(seconds.slice(0, 11)).toEqual([0, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120]);
+    const pauses = seconds.slice(10).map((at, n) => at - (seconds[n + 9] as number));
+    expect(pauses.slice(1, -1)).toEqual(Array(pauses.length - 2).fill(3600));
+    expect(seconds.at(-1)).toBe(24 * 3600);
     expect(heard).toMatchObject([{ what: 'EXPIRED' }]);
   });
 
@@ -286,7 +332,7 @@ describe('an unpaid invoice', () => {
     const invoice = await makeInvoice();
     await db().transaction((tx) => invoices.cancelOpen(tx, invoice.objectId));
     clock.advance(expirySeconds * 1000);
-    expect(await check(invoice)).toEqual(new Date(clock.now() + hourMs));
+    expect(await check(invoice)).toEqual(new Date(clock.now() + 10_000));
     expect(heard).toEqual([]);
     expect(await read(invoice.paymentHash)).toMatchObject({ state: 'CANCELLED' });
   });
@@ -301,24 +347,208 @@ it('withdraws only the open invoices of one object', async () => {
   expect(states.map(({ state }) => state)).toEqual(['CANCELLED', 'PAID', 'OPEN']);
 });
 
-it('looks every open invoice up at start, whatever becomes of one of them', async () => {
-  line.silent = true;
-  const made: Invoice[] = [];
-  for (let n = 0; n < 203; n += 1) made.push(await makeInvoice('ses_many'));
-  const done = made.pop()!;
-  await stub.pay(done.paymentHash, 100n);
-  await invoices.confirm(done.paymentHash);
-  const inOrder = made.map(({ paymentHash }) => paymentHash).sort();
-  const [first, second] = inOrder;
-  const last = inOrder.at(-1);
-  for (const paymentHash of [first, second, last]) await stub.pay(paymentHash!, 100n);
-  line.unreachable.add(second!);
-  line.lookedUp.length = 0;
-  heard.length = 0;
+describe('a hint', () => {
+  /** Has the node answer nothing until it is let. */
+  function slowNode() {
+    const answers: Array<() => void> = [];
+    line.beforeLookUp = () => new Promise<void>((resolve) => answers.push(resolve));
+    return {
+      letAnswer() {
+        line.beforeLookUp = async () => {};
+        for (const answer of answers) answer();
+      },
+    };
+  }
 
-  await invoices.lookUpOpen();
-  expect(line.lookedUp).toEqual(inOrder);
-  expect(heard.map(({ before }) => before.paymentHash)).toEqual([first, last]);
-  expect(failures).toMatchObject([{ name: 'LightningUnavailableError' }]);
-  expect(await read(second!)).toMatchObject({ state: 'OPEN' });
+  const payUnheard = async ({ paymentHash }: Invoice) => {
+    line.silent = true;
+    await stub.pay(paymentHash, 100n);
+  };
+
+  /** Waits until a hint that came after all others has led to its booking. */
+  async function untilHintsAreHeard(): Promise<void> {
+    const last = await makeInvoice();
+    await payUnheard(last);
+    line.hint(last.paymentHash);
+    await until('the last hint', () => heard.some(({ before }) => before.id === last.id));
+    line.lookedUp.splice(line.lookedUp.indexOf(last.paymentHash), 1);
+  }
+
+  it('is one look-up, however often and by how many nodes it is heard at once', async () => {
+    create();
+    const invoice = await makeInvoice();
+    await payUnheard(invoice);
+    const node = slowNode();
+    for (let n = 0; n < 10; n += 1) line.hint(invoice.paymentHash);
+    await until('the look-up', () => line.lookedUp.length > 0);
+    node.letAnswer();
+    await until('the booking', () => heard.length > 0);
+    await untilHintsAreHeard();
+    expect(line.lookedUp).toEqual([invoice.paymentHash]);
+    expect(failures).toEqual([]);
+  });
+
+  it('is worth another look-up after 5 seconds', async () => {
+    const invoice = await makeInvoice();
+    line.hint(invoice.paymentHash);
+    await until('the first', () => line.lookedUp.length === 1);
+    clock.advance(4_999);
+    line.hint(invoice.paymentHash);
+    await untilHintsAreHeard();
+    expect(line.lookedUp).toEqual([invoice.paymentHash]);
+    clock.advance(1);
+    line.hint(invoice.paymentHash);
+    await until('the second', () => line.lookedUp.length === 2);
+  });
+
+  it('leaves the invoice in front of the reconciler when its look-up fails', async () => {
+    const invoice = await makeInvoice();
+    clock.advance(1_000);
+    await makeInvoice();
+    line.unreachable.add('*');
+    line.hint(invoice.paymentHash);
+    await until('the failure', () => failures.length > 0);
+    expect(failures).toMatchObject([{ name: 'LightningUnavailableError' }]);
+    expect(await openInvoices.take(1, 'LIKELIEST')).toEqual([invoice.paymentHash]);
+    expect(await read(invoice.paymentHash)).toEqual(invoice);
+  });
+
+  it.each([
+    [
+      'EXPIRED',
+      async (invoice: Invoice) => {
+        clock.advance(expirySeconds * 1000);
+        await check(invoice);
+      },
+    ],
+    ['CANCELLED', (invoice: Invoice) => db().transaction((tx) => invoices.cancelOpen(tx, invoice.objectId))],
+  ])('at an invoice that is %s is looked up, and booked', async (state, end) => {
+    const invoice = await makeInvoice();
+    await end(invoice);
+    await payUnheard(invoice);
+    line.hint(invoice.paymentHash);
+    await until('the booking', () => heard.some(({ what }) => what === 'PAID'));
+    expect(heard.at(-1)).toMatchObject({ what: 'PAID', before: { state } });
+    await until('the end', async () => (await read(invoice.paymentHash)).state === 'PAID');
+  });
+
+  it('at one that is paid, or that nobody has made, costs no look-up', async () => {
+    const paid = await makeInvoice();
+    await stub.pay(paid.paymentHash, 100n);
+    await until('the booking', async () => (await read(paid.paymentHash)).state === 'PAID');
+    line.lookedUp.length = 0;
+    clock.advance(hourMs);
+    for (const paymentHash of [paid.paymentHash, '0'.repeat(64), 'no hash', '']) line.hint(paymentHash);
+    await untilHintsAreHeard();
+    expect(line.lookedUp).toEqual([]);
+    expect(failures).toEqual([]);
+  });
+
+  it('is left to the reconciler while there are 50 others under way', async () => {
+    const made = await Promise.all(Array.from({ length: 55 }, () => makeInvoice()));
+    const node = slowNode();
+    for (const { paymentHash } of made) line.hint(paymentHash);
+    await until('all to be noted', async () => {
+      const hinted = await db().query('SELECT 1 FROM open_invoices WHERE hinted_at IS NOT NULL');
+      return hinted.length === 55;
+    });
+    await until('the look-ups', () => line.lookedUp.length >= 50);
+    expect(line.lookedUp).toHaveLength(50);
+    node.letAnswer();
+    await untilHintsAreHeard();
+    expect(line.lookedUp).toHaveLength(50);
+    const left = made.map(({ paymentHash }) => paymentHash).filter((each) => !line.lookedUp.includes(each));
+    expect(await openInvoices.take(100, 'LIKELIEST')).toEqual(expect.arrayContaining(left));
+  });
+
+  it('that cannot be noted is a failure that is said, and nothing more', async () => {
+    const invoice = await makeInvoice();
+    await db().query('ALTER TABLE open_invoices RENAME TO open_invoices_away');
+    line.hint(invoice.paymentHash);
+    await until('the failure', () => failures.length > 0);
+    await db().query('ALTER TABLE open_invoices_away RENAME TO open_invoices');
+    expect(String(failures[0])).toMatch(/open_invoices/);
+  });
+});
+
+describe('a webhook', () => {
+  const webhooksUrl = new URL('https://satwire.example/pay/webhooks/lnbits/');
+
+  /** The token that the node was given with its last invoice. */
+  const lastToken = () => line.requested.at(-1)?.webhookUrl?.slice(webhooksUrl.href.length) as string;
+
+  const storedHash = async ({ paymentHash }: Invoice) =>
+    (
+      await db().query<{ hash: string | null }>(
+        'SELECT webhook_hash AS hash FROM invoices WHERE payment_hash = $1',
+        [paymentHash],
+      )
+    )[0]?.hash;
+
+  it('has a URL of its own for each invoice, which cannot be guessed', async () => {
+    invoices = create(webhooksUrl);
+    await makeInvoice();
+    await makeInvoice();
+    const urls = line.requested.map(({ webhookUrl }) => webhookUrl as string);
+    expect(new Set(urls).size).toBe(2);
+    for (const url of urls)
+      expect(url).toMatch(/^https:\/\/satwire\.example\/pay\/webhooks\/lnbits\/[\w-]{43}$/);
+  });
+
+  it('has none when nobody can reach this server', async () => {
+    const invoice = await makeInvoice();
+    expect(line.requested).toEqual([{ amountSats: 100n, memo: 'For a test.', expirySeconds }]);
+    expect(await storedHash(invoice)).toBeNull();
+    expect(await invoices.hearWebhook('')).toBe(false);
+  });
+
+  it('with a token that is known is a hint at its invoice', async () => {
+    invoices = create(webhooksUrl);
+    const invoice = await makeInvoice();
+    const token = lastToken();
+    await makeInvoice();
+    line.silent = true;
+    await stub.pay(invoice.paymentHash, 100n);
+    // Whoever posts does not wait for the look-up.
+    let answer = () => {};
+    line.beforeLookUp = () =>
+      new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+    expect(await invoices.hearWebhook(token)).toBe(true);
+    await until('the look-up', () => line.lookedUp.length === 1);
+    answer();
+    await until('the booking', () => heard.length === 1);
+    expect(heard).toMatchObject([{ what: 'PAID', before: { id: invoice.id } }]);
+    expect(line.lookedUp).toEqual([invoice.paymentHash]);
+    // Also later, and when it is no longer of use.
+    expect(await invoices.hearWebhook(token)).toBe(true);
+  });
+
+  it('is not believed: the node is asked', async () => {
+    invoices = create(webhooksUrl);
+    const invoice = await makeInvoice();
+    expect(await invoices.hearWebhook(lastToken())).toBe(true);
+    await until('the look-up', () => line.lookedUp.length === 1);
+    expect(await read(invoice.paymentHash)).toEqual(invoice);
+  });
+
+  it('whose look-up fails is answered all the same, and the failure said', async () => {
+    invoices = create(webhooksUrl);
+    await makeInvoice();
+    line.unreachable.add('*');
+    expect(await invoices.hearWebhook(lastToken())).toBe(true);
+    await until('the failure', () => failures.length === 1);
+    expect(failures).toMatchObject([{ name: 'LightningUnavailableError' }]);
+  });
+
+  it('with another token is none, be it the one that is stored', async () => {
+    invoices = create(webhooksUrl);
+    const invoice = await makeInvoice();
+    const stored = await storedHash(invoice);
+    expect(stored).toBe(createHash('sha256').update(lastToken()).digest('hex'));
+    for (const token of ['', 'x', stored as string, invoice.paymentHash, `${lastToken()}x`, '\0', '/', '%'])
+      expect(await invoices.hearWebhook(token)).toBe(false);
+    expect(line.lookedUp).toEqual([]);
+  });
 });

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Invoice } from '../../src/money/invoices.ts';
+import type { Invoice } from '../../src/money/invoice-queries.ts';
 import { createLedger } from '../../src/money/ledger.ts';
 import { bookReceipt } from '../../src/money/receipts.ts';
 import { newId } from '../../src/platform/ids.ts';

@@ -6,6 +6,7 @@ import { type App, type Replacements, startApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import { createLogger } from '../../src/platform/telemetry/logger.ts';
 import { type Clients, createClients } from './clients.ts';
+import { createTestDatabase, onPostgres, type TestDatabase } from './postgres.ts';
 
 export interface TestApp extends App, Clients {
   readonly dataDir: string;
@@ -15,6 +16,8 @@ export interface TestApp extends App, Clients {
 
 const running = new Set<App>();
 const folders: string[] = [];
+/** The databases of servers that are started again: each belongs to a folder. */
+const databases = new Map<string, TestDatabase>();
 
 /** A folder that is removed after the test. */
 export async function temporaryFolder(): Promise<string> {
@@ -41,6 +44,7 @@ export function useTestApp(env: Record<string, string> = {}, replaced: Replaceme
   });
   afterAll(async () => {
     await app?.stop();
+    await dropDatabase(folder);
     await rm(folder, { recursive: true, force: true });
   });
   return () => app as TestApp;
@@ -53,7 +57,13 @@ async function launch(
   registry: Set<App>,
 ): Promise<TestApp> {
   const logged: string[] = [];
-  const config = readConfig({ PORT: '0', AGENT_STUB_STEP_MS: '0', DATA_DIR: dataDir, ...env });
+  const config = readConfig({
+    PORT: '0',
+    AGENT_STUB_STEP_MS: '0',
+    DATA_DIR: dataDir,
+    ...(onPostgres && { DATABASE_URL: await databaseOf(dataDir) }),
+    ...env,
+  });
   const logger = createLogger('debug', { write: (line) => logged.push(line) });
   const app = await startApp(config, logger, { databaseImage: databaseImage(), ...replaced });
   registry.add(app);
@@ -71,6 +81,17 @@ async function launch(
   };
 }
 
+async function databaseOf(folder: string): Promise<string> {
+  const database = databases.get(folder) ?? (await createTestDatabase());
+  databases.set(folder, database);
+  return database.url;
+}
+
+async function dropDatabase(folder: string): Promise<void> {
+  await databases.get(folder)?.drop();
+  databases.delete(folder);
+}
+
 /** What initdb makes, made once for all tests. */
 export function databaseImage(): string {
   return process.env.SATWIRE_TEST_IMAGE as string;
@@ -79,5 +100,8 @@ export function databaseImage(): string {
 afterEach(async () => {
   for (const app of running) await app.stop();
   running.clear();
-  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
+  for (const folder of folders.splice(0)) {
+    await dropDatabase(folder);
+    await rm(folder, { recursive: true, force: true });
+  }
 });

@@ -6,20 +6,41 @@ import { migrations } from '../../src/migrations.ts';
 import type { Database } from '../../src/platform/database/database.ts';
 import { migrate } from '../../src/platform/database/migrate.ts';
 import { openPglite } from '../../src/platform/database/pglite.ts';
+import { openPostgres } from '../../src/platform/database/postgres.ts';
 import { databaseImage } from './app.ts';
+import { createTestDatabase, onPostgres } from './postgres.ts';
 
 /** A real database with all its tables, for the tests of one file; it is there once they run. */
 export function useDatabase(): () => Database {
-  let folder = '';
-  let db: Database | undefined;
+  let opened: { readonly db: Database; close(): Promise<void> } | undefined;
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'satwire-test-'));
-    db = await openPglite(folder, databaseImage());
-    await migrate(db, migrations);
+    opened = await (onPostgres ? openOnPostgres() : openEmbedded());
   });
-  afterAll(async () => {
-    await db?.close();
-    await rm(folder, { recursive: true, force: true });
-  });
-  return () => db as Database;
+  afterAll(() => opened?.close());
+  return () => opened?.db as Database;
+}
+
+async function openEmbedded() {
+  const folder = await mkdtemp(join(tmpdir(), 'satwire-test-'));
+  const db = await openPglite(folder, databaseImage());
+  await migrate(db, migrations);
+  return {
+    db,
+    async close() {
+      await db.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function openOnPostgres() {
+  const { url, drop } = await createTestDatabase();
+  const db = openPostgres({ url, poolSize: 16, onError: () => {} });
+  return {
+    db,
+    async close() {
+      await db.close();
+      await drop();
+    },
+  };
 }

@@ -21,8 +21,16 @@ export interface FaultyBus extends Bus {
 export function faultyBus(): FaultyBus {
   const inner = createInProcessBus();
   let listening = 0;
+  let isConnected = true;
+  const changed: Array<() => void> = [];
   const bus: FaultyBus = {
-    connected: true,
+    get connected() {
+      return isConnected;
+    },
+    set connected(connected) {
+      isConnected = connected;
+      for (const hear of changed) hear();
+    },
     loses: () => false,
     deaf: undefined,
     get listening() {
@@ -40,6 +48,7 @@ export function faultyBus(): FaultyBus {
         stop();
       };
     },
+    onChange: (hear) => void changed.push(hear),
     close: () => inner.close(),
   };
   return bus;

@@ -1,4 +1,4 @@
-import { LightningUnavailableError } from '../../src/money/lightning/backend.ts';
+import { type InvoiceRequest, LightningUnavailableError } from '../../src/money/lightning/backend.ts';
 import type { StubLightning } from '../../src/money/lightning/stub.ts';
 
 /** The stub Lightning backend with its line cut where a test wants it. */
@@ -7,12 +7,16 @@ export interface FaultyLightning {
   readonly wrap: (stub: StubLightning) => StubLightning;
   /** No invoice can be made, for this reason. */
   refuseInvoices: Error | undefined;
+  /** What was asked for as invoices, in order. */
+  readonly requested: InvoiceRequest[];
   /** Runs before an invoice is made. */
   beforeInvoice: () => Promise<void>;
   /** Payment hashes whose look-up fails; `*` stands for all. */
   readonly unreachable: Set<string>;
   /** Nothing is heard of a payment: it is found by looking up alone. */
   silent: boolean;
+  /** Says that an invoice was paid, whether it was or not. */
+  readonly hint: (paymentHash: string) => void;
   /** The payment hashes that were looked up, in order. */
   readonly lookedUp: string[];
   /** Runs before each look-up. */
@@ -22,17 +26,23 @@ export interface FaultyLightning {
 }
 
 export function faultyLightning(): FaultyLightning {
+  const listeners: Array<(paymentHash: string) => void> = [];
   const faults: FaultyLightning = {
     refuseInvoices: undefined,
+    requested: [],
     beforeInvoice: async () => {},
     unreachable: new Set(),
     silent: false,
+    hint(paymentHash) {
+      for (const hear of listeners) hear(paymentHash);
+    },
     lookedUp: [],
     beforeLookUp: async () => {},
     afterLookUp: async () => {},
     wrap: (stub) => ({
       ...stub,
       async createInvoice(request) {
+        faults.requested.push(request);
         await faults.beforeInvoice();
         if (faults.refuseInvoices) throw faults.refuseInvoices;
         return stub.createInvoice(request);
@@ -47,6 +57,7 @@ export function faultyLightning(): FaultyLightning {
         return answer;
       },
       onHint(hear) {
+        listeners.push(hear);
         stub.onHint((paymentHash) => {
           if (!faults.silent) hear(paymentHash);
         });

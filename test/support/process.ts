@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach } from 'vitest';
+import { freePort } from '../../scripts/lib/server.ts';
 import { databaseImage } from './app.ts';
 import { until } from './until.ts';
 
@@ -25,23 +25,29 @@ export interface ServerProcess {
   kill(): Promise<void>;
   /** Has it drain; answers its exit code. */
   stop(): Promise<number | null>;
+  /** Kills it, and removes its folder. */
+  remove(): Promise<void>;
 }
 
-const processes = new Set<{ kill(): Promise<void>; readonly dataDir: string }>();
+const processes: ServerProcess[] = [];
 
 afterEach(async () => {
-  for (const each of processes) {
-    await each.kill();
-    await rm(each.dataDir, { recursive: true, force: true });
-  }
-  processes.clear();
+  for (const each of processes.splice(0)) await each.remove();
 });
 
 /** A server that is not started yet; it is killed, and its folder removed, after the test. */
 export async function serverProcess(env: Record<string, string> = {}): Promise<ServerProcess> {
+  const server = await createServerProcess(env);
+  processes.push(server);
+  return server;
+}
+
+/** A server that is not started yet; whoever made it removes it. */
+export async function createServerProcess(env: Record<string, string>): Promise<ServerProcess> {
   const port = await freePort();
   const dataDir = await mkdtemp(join(tmpdir(), 'satwire-process-'));
-  await cp(databaseImage(), join(dataDir, 'postgres'), { recursive: true });
+  if (env.DATABASE_URL === undefined)
+    await cp(databaseImage(), join(dataDir, 'postgres'), { recursive: true });
   const base = `http://127.0.0.1:${port}/`;
   let output = '';
   let running: ChildProcess | undefined;
@@ -94,16 +100,10 @@ export async function serverProcess(env: Record<string, string> = {}): Promise<S
       await end('SIGKILL');
     },
     stop: () => end('SIGTERM'),
+    async remove() {
+      await server.kill();
+      await rm(dataDir, { recursive: true, force: true });
+    },
   };
-  processes.add(server);
   return server;
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }

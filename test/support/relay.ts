@@ -11,8 +11,11 @@ export interface Relay {
   close(): Promise<void>;
 }
 
-/** Starts a relay to a port of this machine. A cut is a reset, anywhere: also in the middle of a frame. */
-export async function startRelay(targetPort: number): Promise<Relay> {
+/**
+ * Starts a relay to a port of this machine, chosen anew for each connection. A cut is a reset, anywhere: also in
+ * the middle of a frame.
+ */
+export async function startRelay(targetPort: number | (() => number)): Promise<Relay> {
   const open = new Set<Socket>();
   let cuts = 0;
   const relay: Relay = {
@@ -33,7 +36,7 @@ export async function startRelay(targetPort: number): Promise<Relay> {
   };
 
   const server = createServer((client) => {
-    const upstream = connect(targetPort, '127.0.0.1');
+    const upstream = connect(typeof targetPort === 'number' ? targetPort : targetPort(), '127.0.0.1');
     const ends = [client, upstream];
     let left = relay.cutAfter() ?? Number.POSITIVE_INFINITY;
     for (const end of ends) {

@@ -86,6 +86,9 @@ describe('whoever runs the server', () => {
       connections: () => 0,
       sockets: () => 0,
       feeds: () => ({ topics: 0, members: 0 }),
+      database: () => db.connections(),
+      bus: () => true,
+      lightning: () => true,
     });
     const url = await serve(
       operationRoutes({ db, metrics, metricsToken: undefined, isDraining: () => false }),

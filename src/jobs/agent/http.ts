@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { z } from 'zod';
 import { maximumSats } from '../../money/sats.ts';
 import type { Clock } from '../../platform/clock.ts';
+import { readBounded } from '../../platform/http-client.ts';
 import type { Agent, AgentTask } from './agent.ts';
 
 interface Dependencies {
@@ -49,7 +50,8 @@ export function createHttpAgent({ url, secret, timeoutMs, clock }: Dependencies)
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     });
     // Also of a refusal: a body that nobody reads keeps its connection.
-    const text = await readBounded(response);
+    const text = await readBounded(response, maximumAnswerBytes);
+    if (text === undefined) throw new Error('The agent answered too much.');
     if (!response.ok) throw new Error(`The agent answered ${response.status}.`);
     return shape.parse(JSON.parse(text));
   }
@@ -61,15 +63,4 @@ export function createHttpAgent({ url, secret, timeoutMs, clock }: Dependencies)
     },
     work: (task, _onProgress, signal) => ask('work', task, workAnswer, signal),
   };
-}
-
-async function readBounded(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > maximumAnswerBytes) throw new Error('The agent answered too much.');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }

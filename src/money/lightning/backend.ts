@@ -5,6 +5,8 @@ export interface InvoiceRequest {
   readonly amountSats: Sats;
   readonly memo: string;
   readonly expirySeconds: number;
+  /** Where the node may say that it was paid: a hint, as `onHint` gives them. */
+  readonly webhookUrl?: string;
 }
 
 export interface CreatedInvoice {
@@ -30,4 +32,8 @@ export interface LightningBackend {
   lookUp(paymentHash: string): Promise<LookUp>;
   /** Hears the payment hashes of invoices that may have been paid: hints, each to be looked up. */
   onHint(hear: (paymentHash: string) => void): void;
+  /** Whether the last request had an answer that makes sense; true before the first. */
+  readonly reachable: boolean;
+  /** Stops listening for hints, and gives up what is under way. */
+  close(): Promise<void>;
 }

@@ -20,6 +20,8 @@ export function createStubLightning(deps: { readonly db: Database; readonly cloc
   const listeners: Array<(paymentHash: string) => void> = [];
 
   return {
+    reachable: true,
+
     async createInvoice({ amountSats, memo, expirySeconds }) {
       const paymentHash = createHash('sha256').update(randomBytes(32)).digest();
       const timestamp = Math.floor(clock.now() / 1000);
@@ -60,6 +62,10 @@ export function createStubLightning(deps: { readonly db: Database; readonly cloc
         [paymentHash, receivedSats, new Date(clock.now())],
       );
       for (const hear of listeners) hear(paymentHash);
+    },
+
+    async close() {
+      listeners.length = 0;
     },
   };
 }

@@ -1,6 +1,7 @@
 import { hkdfSync, randomBytes } from 'node:crypto';
 import { link, mkdir, open, readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Database } from '../database/database.ts';
 
 const SECRET_BYTES = 32;
 
@@ -36,6 +37,15 @@ export async function loadSecret(dataDir: string): Promise<Uint8Array> {
     throw new Error(`${path} is damaged: it has ${secret.length} bytes instead of ${SECRET_BYTES}`);
   }
   return new Uint8Array(secret);
+}
+
+/** The 32 random bytes that all nodes of a database share, made at the first call. */
+export async function loadSharedSecret(db: Database): Promise<Uint8Array> {
+  await db.query('INSERT INTO generated_secret (secret) VALUES ($1) ON CONFLICT DO NOTHING', [
+    randomBytes(SECRET_BYTES).toString('hex'),
+  ]);
+  const [row] = await db.query<{ secret: string }>('SELECT secret FROM generated_secret');
+  return new Uint8Array(Buffer.from(row?.secret as string, 'hex'));
 }
 
 /** A key of 32 bytes for one purpose, named by the label: HKDF-SHA256 (RFC 5869) without salt. */

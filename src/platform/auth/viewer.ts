@@ -54,8 +54,11 @@ export function viewOf(viewer: Viewer, { userId, objectId }: Owned): View | unde
   return undefined;
 }
 
+/** The caller who presents nothing that tells them from others. */
+export const anonymousCaller = 'anonymous';
+
 /** Who an idempotency key belongs to: the token's subject, or the access token; for neither, the key alone. */
 export function callerOf(viewer: Viewer, objectId = viewer.bearerObject): string {
   if (viewer.user) return viewer.user.id;
-  return objectId !== undefined && viewer.objects.has(objectId) ? objectId : 'anonymous';
+  return objectId !== undefined && viewer.objects.has(objectId) ? objectId : anonymousCaller;
 }

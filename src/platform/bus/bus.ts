@@ -24,9 +24,14 @@ export type BusMessage = Wake | Ephemeral;
  */
 export interface Bus {
   publish(message: BusMessage): void;
-  /** Resolves once messages to the topic will arrive; answers how to stop. */
+  /**
+   * Resolves once messages to the topic will arrive, or without that when the bus is away: `connected` is then
+   * false until they do. Answers how to stop.
+   */
   listen(topic: string, hear: (message: BusMessage) => void): Promise<() => void>;
-  /** False while messages are certainly being lost. */
+  /** False while messages may be getting lost. */
   readonly connected: boolean;
+  /** Hears each time `connected` has changed; what was published meanwhile may be lost. */
+  onChange(hear: () => void): void;
   close(): Promise<void>;
 }

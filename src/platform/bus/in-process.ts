@@ -1,10 +1,12 @@
 import type { Bus, BusMessage } from './bus.ts';
 
-/** The bus of a single process. */
-export function createInProcessBus(): Bus {
+/**
+ * The bus of a single process. Where others share the database, `connected` is false: they are not heard.
+ */
+export function createInProcessBus(connected = true): Bus {
   const listeners = new Map<string, Set<(message: BusMessage) => void>>();
   return {
-    connected: true,
+    connected,
     publish(message) {
       for (const hear of listeners.get(message.topic) ?? []) hear(message);
     },
@@ -15,6 +17,9 @@ export function createInProcessBus(): Bus {
         hearing.delete(hear);
         if (hearing.size === 0 && listeners.get(topic) === hearing) listeners.delete(topic);
       };
+    },
+    onChange() {
+      // It neither comes nor goes.
     },
     async close() {
       listeners.clear();

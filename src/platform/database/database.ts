@@ -21,7 +21,15 @@ export interface Database extends Queryable {
   transaction<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result>;
   /** True when no other process can use this database: what a killed process held is free at start. */
   readonly exclusive: boolean;
+  /** How many connections there are, how many of them do nothing, and how many callers wait for one. */
+  connections(): ConnectionCounts;
   close(): Promise<void>;
+}
+
+export interface ConnectionCounts {
+  readonly open: number;
+  readonly idle: number;
+  readonly waiting: number;
 }
 
 /** What a driver brings: statements on one connection, and a way to have one for a transaction. */
@@ -29,6 +37,7 @@ export interface Driver extends Queryable {
   /** BEGIN, `work`, COMMIT or ROLLBACK on one connection. */
   begin<Result>(work: (connection: Queryable) => Promise<Result>): Promise<Result>;
   readonly exclusive: boolean;
+  connections(): ConnectionCounts;
   close(): Promise<void>;
 }
 
@@ -80,6 +89,7 @@ export function createDatabase(driver: Driver): Database {
         }
       }
     },
+    connections: () => driver.connections(),
     close: () => driver.close(),
   };
 }

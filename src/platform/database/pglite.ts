@@ -26,6 +26,7 @@ export async function openPglite(folder: string, image = builtImage): Promise<Da
       exclusive: true,
       query: (sql, parameters) => queryable(pglite).query(sql, parameters),
       begin: (work) => pglite.transaction((tx) => work(queryable(tx))),
+      connections: () => ({ open: 1, idle: 0, waiting: 0 }),
       async close() {
         await pglite.close();
         await lock.release();

@@ -102,17 +102,23 @@ export function createHub({ log, bus, onError, ringBytes = 262_144, repairEveryM
     );
   }
 
-  const timer = setInterval(() => {
-    const due = bus.connected ? repairEveryMs : repairWithoutBusMs;
-    if (comparing || Date.now() - lastRepair < due) return;
+  function compare(): void {
+    if (comparing) return;
     lastRepair = Date.now();
     comparing = compareHeads()
       .catch(failed)
       .finally(() => {
         comparing = undefined;
       });
+  }
+
+  const timer = setInterval(() => {
+    const due = bus.connected ? repairEveryMs : repairWithoutBusMs;
+    if (Date.now() - lastRepair >= due) compare();
   }, repairWithoutBusMs);
   timer.unref();
+  // What was published while it went away, or came back, is lost.
+  bus.onChange(compare);
 
   return {
     /** Joins the feed of a topic; it is watched from when this resolves. `leave` exactly once. */

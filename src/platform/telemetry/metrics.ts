@@ -4,6 +4,9 @@ export type Metrics = ReturnType<typeof createMetrics>;
 
 /** What can be read off the running server at the moment of a scrape. */
 interface Readings {
+  readonly database: () => { open: number; waiting: number };
+  readonly bus: () => boolean;
+  readonly lightning: () => boolean;
   readonly connections: () => number;
   readonly feeds: () => { topics: number; members: number };
   readonly sockets: () => number;
@@ -22,6 +25,18 @@ export function createMetrics(readings: Readings) {
         this.set(read());
       },
     });
+  gauge('satwire_database_connections', 'Open connections to the database.', () => readings.database().open);
+  gauge(
+    'satwire_database_waiting',
+    'Statements and transactions that wait for a connection.',
+    () => readings.database().waiting,
+  );
+  gauge('satwire_bus_connected', 'Whether nodes wake each other: 0 while Redis is away.', () =>
+    Number(readings.bus()),
+  );
+  gauge('satwire_lightning_reachable', 'Whether the Lightning node answered the last request.', () =>
+    Number(readings.lightning()),
+  );
   gauge('satwire_connections', 'Open sockets and requests.', readings.connections);
   gauge('satwire_websockets', 'Open WebSockets.', readings.sockets);
   gauge('satwire_feed_topics', 'Topics that somebody watches.', () => readings.feeds().topics);
@@ -30,6 +45,14 @@ export function createMetrics(readings: Readings) {
   return {
     registry,
     eventsAppended: counter('satwire_events_appended_total', 'Rows of the log written by this process.'),
+    busPublishFailures: counter(
+      'satwire_bus_publish_failures_total',
+      'Wake-ups that did not get to Redis, or may not have.',
+    ),
+    busMalformedMessages: counter(
+      'satwire_bus_malformed_messages_total',
+      'Messages from Redis that were none of ours.',
+    ),
     workFailures: counter('satwire_work_failures_total', 'Attempts at durable work that failed.'),
     unexpectedErrors: counter('satwire_unexpected_errors_total', 'Errors that were masked.'),
   };

@@ -23,5 +23,5 @@ export function createHousekeeping(clock: Clock, steps: readonly Step[]): WorkHa
 
 /** Makes sure that the housekeeping is scheduled: once, for however many nodes. */
 export async function scheduleHousekeeping(db: Database, queue: WorkQueue, clock: Clock): Promise<void> {
-  await db.transaction((tx) => queue.schedule(tx, housekeepingWork, 'all', new Date(clock.now())));
+  await db.transaction((tx) => queue.scheduleOnce(tx, housekeepingWork, 'all', new Date(clock.now())));
 }

@@ -31,6 +31,15 @@ export function createWorkQueue({ db, clock }: { readonly db: Database; readonly
       });
     },
 
+    /** Makes work due unless it is scheduled already: for what every node schedules at its start. */
+    async scheduleOnce(tx: Transaction, kind: string, key: string, dueAt: Date): Promise<void> {
+      await tx.query('INSERT INTO work (kind, key, due_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING', [
+        kind,
+        key,
+        dueAt,
+      ]);
+    },
+
     /** Strikes work that is done or no longer wanted. */
     async cancel(tx: Transaction, kind: string, key: string): Promise<void> {
       await tx.query('DELETE FROM work WHERE kind = $1 AND key = $2', [kind, key]);
@@ -106,14 +115,13 @@ export function createWorkQueue({ db, clock }: { readonly db: Database; readonly
       );
     },
 
-    /** Keeps a lease while the work goes on. */
-    async renew({ kind, key, holder }: LeasedWork, leaseMs: number): Promise<void> {
-      await db.query('UPDATE work SET leased_until = $4 WHERE kind = $1 AND key = $2 AND holder = $3', [
-        kind,
-        key,
-        holder,
-        leaseEnd(leaseMs),
-      ]);
+    /** Keeps a lease while the work goes on; false when it was lost. */
+    async renew({ kind, key, holder }: LeasedWork, leaseMs: number): Promise<boolean> {
+      const renewed = await db.query(
+        'UPDATE work SET leased_until = $4 WHERE kind = $1 AND key = $2 AND holder = $3 RETURNING 1',
+        [kind, key, holder, leaseEnd(leaseMs)],
+      );
+      return renewed.length > 0;
     },
 
     /** Frees all that holders of this prefix have: they are known to be dead. */

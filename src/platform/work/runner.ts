@@ -4,6 +4,7 @@ import type { LeasedWork, WorkQueue } from './queue.ts';
 /** Does one kind of work. It may be begun again after a crash, so its effects must be idempotent. */
 export interface WorkHandler {
   /**
+   * @param signal aborted when the runner stops or the lease is lost: another may have begun it again.
    * @returns when to do it again; nothing when it is done.
    * @throws to have it done again after a pause that grows with the attempts.
    */
@@ -24,7 +25,8 @@ interface Dependencies {
 /** What every process' holders are called; those of a dead one can be freed by it. */
 export const nodeHolderPrefix = 'node:';
 
-const leaseMs = 30_000;
+/** A dead node's work is taken up by another after this; ms. */
+const leaseMs = 10_000;
 const longestSleepMs = 1_000;
 
 /** The pause before an attempt is repeated: doubling from 250 ms to a minute, with jitter; ms. */
@@ -36,24 +38,32 @@ export function backoffMs(attempts: number, random = Math.random()): number {
 export function createWorkRunner({ queue, clock, handlers, onError }: Dependencies) {
   const kinds = Object.keys(handlers);
   const running = new Map<string, Set<Promise<void>>>(kinds.map((kind) => [kind, new Set()]));
-  const stopping = new AbortController();
+  const endings = new Set<AbortController>();
+  let stopping = false;
   let timer: NodeJS.Timeout | undefined;
   let looking: Promise<void> | undefined;
   let lookAgain = false;
 
   async function perform(handler: WorkHandler, work: LeasedWork): Promise<void> {
+    const ending = new AbortController();
+    endings.add(ending);
+    if (stopping) ending.abort();
     const renewal = setInterval(() => {
-      queue.renew(work, leaseMs).catch((error) => onError(error, work));
+      queue.renew(work, leaseMs).then(
+        (isHeld) => isHeld || ending.abort(),
+        (error) => onError(error, work),
+      );
     }, leaseMs / 3);
     try {
-      const again = await handler.run(work, stopping.signal);
+      const again = await handler.run(work, ending.signal);
       await (again ? queue.postpone(work, again) : queue.finish(work));
     } catch (error) {
-      if (!stopping.signal.aborted) onError(error, work);
-      const pause = stopping.signal.aborted ? 0 : backoffMs(work.attempts);
+      if (!stopping) onError(error, work);
+      const pause = stopping ? 0 : backoffMs(work.attempts);
       await queue.postpone(work, new Date(clock.now() + pause));
     } finally {
       clearInterval(renewal);
+      endings.delete(ending);
     }
   }
 
@@ -80,7 +90,7 @@ export function createWorkRunner({ queue, clock, handlers, onError }: Dependenci
 
   function sleep(ms: number): void {
     clearTimeout(timer);
-    if (!stopping.signal.aborted) timer = setTimeout(poke, ms);
+    if (!stopping) timer = setTimeout(poke, ms);
   }
 
   function poke(): void {
@@ -89,7 +99,7 @@ export function createWorkRunner({ queue, clock, handlers, onError }: Dependenci
   }
 
   async function lookWhileAsked(): Promise<void> {
-    while (lookAgain && !stopping.signal.aborted) {
+    while (lookAgain && !stopping) {
       lookAgain = false;
       await look().catch((error) => {
         onError(error);
@@ -112,7 +122,8 @@ export function createWorkRunner({ queue, clock, handlers, onError }: Dependenci
     /** Begins nothing more, tells what runs to stop, and waits for it. */
     async stop(): Promise<void> {
       forget();
-      stopping.abort();
+      stopping = true;
+      for (const ending of endings) ending.abort();
       clearTimeout(timer);
       await looking;
       await Promise.all([...running.values()].flatMap((tasks) => [...tasks]));

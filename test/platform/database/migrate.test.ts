@@ -7,18 +7,26 @@ import { migrations } from '../../../src/migrations.ts';
 import type { Database } from '../../../src/platform/database/database.ts';
 import { DatabaseTooNewError, migrate } from '../../../src/platform/database/migrate.ts';
 import { openPglite } from '../../../src/platform/database/pglite.ts';
+import { openPostgres } from '../../../src/platform/database/postgres.ts';
 import { databaseImage } from '../../support/app.ts';
+import { createTestDatabase, onPostgres, type TestDatabase } from '../../support/postgres.ts';
 
 let folder: string;
 let db: Database;
+let database: TestDatabase | undefined;
 let schemas = 0;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'satwire-migrate-'));
-  db = await openPglite(join(folder, 'data'), databaseImage());
+  if (onPostgres) {
+    database = await createTestDatabase('template0');
+    // On one connection, as the schema is chosen for each.
+    db = openPostgres({ url: database.url, poolSize: 1, onError: () => {} });
+  } else db = await openPglite(join(folder, 'data'), databaseImage());
 });
 afterAll(async () => {
   await db.close();
+  await database?.drop();
   await rm(folder, { recursive: true });
 });
 
@@ -112,12 +120,22 @@ it('keeps nothing of a migration that fails, and all of those before it', async 
   expect(tables).toEqual([{ good: true, half: null }]);
 });
 
-it('refuses a database that a newer release has changed, and leaves it as it is', async () => {
+it('works with a database that a newer release has expanded', async () => {
   const newer = await file('0009-newer.sql', 'CREATE TABLE newer (id int);\n');
+  const mine = await file('0001-mine.sql', 'CREATE TABLE mine (id int);\n');
+  await migrate(db, [newer]);
+  await migrate(db, [mine]);
+  expect(await names()).toEqual([{ name: '0001-mine' }, { name: '0009-newer' }]);
+});
+
+it('refuses a database that a newer release has broken with, and leaves it as it is', async () => {
+  const newer = await file('0009-newer.sql', '-- breaking: nothing uses it.\nDROP TABLE IF EXISTS old;\n');
   const mine = await file('0001-mine.sql', 'CREATE TABLE mine (id int);\n');
   await migrate(db, [newer]);
   const refused = migrate(db, [mine]);
   await expect(refused).rejects.toBeInstanceOf(DatabaseTooNewError);
-  await expect(refused).rejects.toThrow('The database was changed by a newer release: 0009-newer.');
+  await expect(refused).rejects.toThrow(
+    'A newer release has changed the database in a way that this one cannot work with: 0009-newer.',
+  );
   expect(await names()).toEqual([{ name: '0009-newer' }]);
 });

@@ -7,17 +7,28 @@ it('reads the gauges when it is scraped, and counts what is counted', async () =
     connections: () => 7,
     feeds: () => ({ topics: 3, members: 5 }),
     sockets: () => sockets,
+    database: () => ({ open: 8, waiting: 2 }),
+    bus: () => true,
+    lightning: () => false,
   });
   metrics.eventsAppended.inc(2);
   metrics.workFailures.inc();
+  metrics.busPublishFailures.inc(3);
+  metrics.busMalformedMessages.inc(6);
   sockets = 4;
   const lines = (await metrics.registry.metrics()).split('\n').filter((line) => line.startsWith('satwire_'));
   expect(lines).toEqual([
+    'satwire_database_connections 8',
+    'satwire_database_waiting 2',
+    'satwire_bus_connected 1',
+    'satwire_lightning_reachable 0',
     'satwire_connections 7',
     'satwire_websockets 4',
     'satwire_feed_topics 3',
     'satwire_subscriptions 5',
     'satwire_events_appended_total 2',
+    'satwire_bus_publish_failures_total 3',
+    'satwire_bus_malformed_messages_total 6',
     'satwire_work_failures_total 1',
     'satwire_unexpected_errors_total 0',
   ]);

@@ -1,0 +1,83 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chown, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { Client } from 'pg';
+import { freePort } from './server.ts';
+
+/** A Postgres of our own, on a port and a folder that nobody else has; safe against nothing. */
+export interface PostgresServer {
+  /** A connection string of one of its databases. */
+  url(database: string): string;
+  /** Runs one statement outside of any of our databases, such as CREATE DATABASE. */
+  administer(sql: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Postgres refuses to run as root: then it runs as whom its package has made for it. */
+function unprivileged(): { uid: number; gid: number } | Record<string, never> {
+  if (process.getuid?.() !== 0) return {};
+  const id = (flag: string) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }));
+  return { uid: id('-u'), gid: id('-g') };
+}
+
+/** Runs initdb and starts Postgres with the programs of a folder; waits until it answers. */
+export async function startPostgres(programs: string): Promise<PostgresServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'satwire-postgres-'));
+  const user = unprivileged();
+  if (user.uid !== undefined) await chown(folder, user.uid, user.gid);
+  const data = join(folder, 'data');
+  const initdb = ['--no-sync', '--auth=trust', '--username=postgres', '--encoding=UTF8', '--locale=C'];
+  execFileSync(join(programs, 'initdb'), [...initdb, `--pgdata=${data}`], { cwd: folder, ...user });
+
+  const port = await freePort();
+  const settings = {
+    port,
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    max_connections: 400,
+    fsync: 'off',
+    synchronous_commit: 'off',
+    full_page_writes: 'off',
+    log_min_messages: 'panic',
+  };
+  const server: ChildProcess = spawn(
+    join(programs, 'postgres'),
+    ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+    { cwd: folder, stdio: 'ignore', ...user },
+  );
+  const url = (database: string) => `postgres://postgres@127.0.0.1:${port}/${database}`;
+
+  async function administer(sql: string): Promise<void> {
+    const client = new Client({ connectionString: url('postgres') });
+    await client.connect();
+    try {
+      await client.query(sql);
+    } finally {
+      await client.end();
+    }
+  }
+
+  async function stop(): Promise<void> {
+    if (server.exitCode === null && server.signalCode === null) {
+      server.kill('SIGINT');
+      await once(server, 'exit');
+    }
+    await rm(folder, { recursive: true, force: true });
+  }
+
+  for (;;) {
+    const answers = await administer('SELECT 1').then(
+      () => true,
+      () => false,
+    );
+    if (answers) return { url, administer, stop };
+    if (server.exitCode !== null) {
+      await stop();
+      throw new Error(`Postgres ended with code ${server.exitCode}.`);
+    }
+    await setTimeout(20);
+  }
+}

@@ -1,0 +1,109 @@
+import { Pool, type PoolClient, types } from 'pg';
+import { unavailable } from '../errors.ts';
+import { createDatabase, type Database, type Queryable } from './database.ts';
+import { isUnavailability } from './unavailability.ts';
+
+interface Options {
+  /** A connection string: `postgres://user:password@host:port/database`. */
+  readonly url: string;
+  /** How many connections this process has at most. */
+  readonly poolSize: number;
+  /** For migrations: statements and locks may take as long as they take. */
+  readonly isPatient?: boolean;
+  /** Hears why the database does not answer. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** How long a caller waits for a connection (ms), and how many callers may wait. */
+const connectWithinMs = 5_000;
+const longestQueue = 1_000;
+
+/** Whatever takes longer than this is somebody's fault; ms. */
+const timeouts = {
+  lock_timeout: 10_000,
+  statement_timeout: 30_000,
+  idle_in_transaction_session_timeout: 30_000,
+  // A server that is gone without a word cancels nothing.
+  query_timeout: 35_000,
+};
+
+/** How soon a caller may try again; ms. */
+const retryAfterMs = 1_000;
+
+/**
+ * Opens a Postgres database, 14 or newer, that any number of processes share. It connects when it is first
+ * used. Statements throw PublicError UNAVAILABLE while it does not answer.
+ */
+export function openPostgres({ url, poolSize, isPatient = false, onError }: Options): Database {
+  const pool = new Pool({
+    connectionString: url,
+    max: poolSize,
+    connectionTimeoutMillis: connectWithinMs,
+    idleTimeoutMillis: 30_000,
+    keepAlive: true,
+    application_name: 'satwire',
+    ...(!isPatient && timeouts),
+    types: { getTypeParser },
+  });
+  // An idle connection that breaks leaves the pool by itself.
+  pool.on('error', onError);
+  // One in use tells its user; without a listener it would end the process as well.
+  pool.on('connect', (client) => client.on('error', () => {}));
+
+  /** Does something on a connection of its own; a broken one does not go back to the pool. */
+  async function connected<Result>(work: (client: PoolClient) => Promise<Result>): Promise<Result> {
+    let client: PoolClient | undefined;
+    let broken = false;
+    try {
+      if (pool.waitingCount >= longestQueue) throw unavailable('The database is overloaded.', retryAfterMs);
+      client = await pool.connect();
+      return await work(client);
+    } catch (error) {
+      if (!isUnavailability(error)) throw error;
+      broken = true;
+      onError(error);
+      throw unavailable('The database does not answer.', retryAfterMs, error);
+    } finally {
+      client?.release(broken);
+    }
+  }
+
+  return createDatabase({
+    exclusive: false,
+
+    query: (sql, parameters) => connected((client) => queryable(client).query(sql, parameters)),
+
+    begin: (work) =>
+      connected(async (client) => {
+        await client.query('BEGIN');
+        let result: Awaited<ReturnType<typeof work>>;
+        try {
+          result = await work(queryable(client));
+        } catch (error) {
+          await client.query('ROLLBACK');
+          throw error;
+        }
+        const { command } = await client.query('COMMIT');
+        // What Postgres answers when a statement failed and somebody went on all the same.
+        if (command !== 'COMMIT') throw new Error('The transaction was rolled back instead.');
+        return result;
+      }),
+
+    connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
+
+    close: () => pool.end(),
+  });
+}
+
+function queryable(client: PoolClient): Queryable {
+  return {
+    async query<Row>(sql: string, parameters: readonly unknown[] = []) {
+      return (await client.query(sql, [...parameters])).rows as Row[];
+    },
+  };
+}
+
+/** As PGlite gives them: int8 as bigint, the rest as pg does by itself. */
+function getTypeParser(oid: number, format?: 'text' | 'binary') {
+  return oid === types.builtins.INT8 ? BigInt : types.getTypeParser(oid, format as 'text');
+}
