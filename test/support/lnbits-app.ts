@@ -13,7 +13,7 @@ import { createTestDatabase } from './postgres.ts';
 /** Servers with a wallet of a fake LNbits, on one database however often they are started. */
 export interface LnbitsWorld {
   readonly lnbits: FakeLnbits;
-  /** What a server's environment needs for it. */
+  /** What a server's environment needs for it, but for a database. */
   readonly env: Readonly<Record<string, string>>;
   /** Starts a server. */
   start(): Promise<TestApp>;
@@ -43,7 +43,6 @@ export async function createLnbitsWorld(options: Options = {}): Promise<LnbitsWo
   const secret = randomBytes(32).toString('hex');
   const issuer = createTokenIssuer({ secret: Buffer.from(secret), clock });
   const all = {
-    DATABASE_URL: database.url,
     LNBITS_URL: lnbits.url,
     LNBITS_INVOICE_KEY: lnbits.invoiceKey,
     LNBITS_ADMIN_KEY: lnbits.adminKey,
@@ -57,6 +56,7 @@ export async function createLnbitsWorld(options: Options = {}): Promise<LnbitsWo
       startTestApp(
         {
           ...all,
+          DATABASE_URL: database.url,
           DATA_DIR: await temporaryFolder(),
           PORT: String(port),
           PUBLIC_URL: `http://127.0.0.1:${port}`,
