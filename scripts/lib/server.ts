@@ -18,12 +18,12 @@ export interface MeasuredServer {
   stop(): Promise<void>;
 }
 
-/** Starts `dist/src/main.js` on a free port and waits until it is ready; throws when it ends before. */
+/** Starts `dist/src/main.js`, on a free port unless its environment names one, and waits until it is ready; throws when it ends before. */
 export async function startServer(
   dataDir: string,
   env: Record<string, string> = {},
 ): Promise<MeasuredServer> {
-  const port = await freePort();
+  const port = env.PORT === undefined ? await freePort() : Number(env.PORT);
   const begin = performance.now();
   const server = spawn(process.execPath, [join('dist', 'src', 'main.js')], {
     env: {

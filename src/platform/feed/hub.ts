@@ -32,6 +32,7 @@ export function createHub({ log, bus, onError, ringBytes = 262_144, repairEveryM
   const behind = new Set<string>();
   let reading: Promise<void> | undefined;
   let comparing: Promise<void> | undefined;
+  let compareAgain = false;
   let lastRepair = Date.now();
 
   function watch(topic: string): Watched {
@@ -103,22 +104,28 @@ export function createHub({ log, bus, onError, ringBytes = 262_144, repairEveryM
   }
 
   function compare(): void {
-    if (comparing) return;
     lastRepair = Date.now();
     comparing = compareHeads()
       .catch(failed)
       .finally(() => {
         comparing = undefined;
+        if (!compareAgain) return;
+        compareAgain = false;
+        compare();
       });
   }
 
+  /** What was published while the bus went away, or came back, is lost: also behind a comparison under way. */
+  function busChanged(): void {
+    if (comparing) compareAgain = true;
+    else compare();
+  }
+
   const timer = setInterval(() => {
-    const due = bus.connected ? repairEveryMs : repairWithoutBusMs;
-    if (Date.now() - lastRepair >= due) compare();
+    if (!comparing && (!bus.connected || Date.now() - lastRepair >= repairEveryMs)) compare();
   }, repairWithoutBusMs);
   timer.unref();
-  // What was published while it went away, or came back, is lost.
-  bus.onChange(compare);
+  bus.onChange(busChanged);
 
   return {
     /** Joins the feed of a topic; it is watched from when this resolves. `leave` exactly once. */
@@ -166,7 +173,7 @@ export function createHub({ log, bus, onError, ringBytes = 262_144, repairEveryM
 
     async close(): Promise<void> {
       clearInterval(timer);
-      await comparing;
+      while (comparing) await comparing;
       while (reading) await reading;
     },
   };

@@ -187,6 +187,52 @@ describe('a wake-up that is lost', () => {
     leave();
   });
 
+  it('is made good at once when the bus comes back', async () => {
+    const bus = faultyBus();
+    const node = start({ bus, repairEveryMs: 3_600_000 });
+    const other = silentNode();
+    const topic = freshTopic();
+    const { feed, leave } = await node.hub.attach(topic);
+    await other.append(topic, { n: 1 });
+    bus.connected = false;
+    bus.connected = true;
+    await hasHead(feed, 1);
+    leave();
+  });
+
+  it('is made good when the bus comes back behind a comparison under way', async () => {
+    const bus = faultyBus();
+    let hold: Promise<void> | undefined;
+    let isHeld = false;
+    const node = start({
+      bus,
+      repairEveryMs: 3_600_000,
+      faults: (log) => ({
+        async heads(topics) {
+          const heads = await log.heads(topics);
+          isHeld = hold !== undefined;
+          await hold;
+          return heads;
+        },
+      }),
+    });
+    const other = silentNode();
+    const topic = freshTopic();
+    const { feed, leave } = await node.hub.attach(topic);
+    let letGo = () => {};
+    hold = new Promise((resolve) => {
+      letGo = resolve;
+    });
+    bus.connected = false;
+    await until('the comparison to have read', () => isHeld);
+    await other.append(topic, { n: 1 });
+    bus.connected = true;
+    hold = undefined;
+    letGo();
+    await hasHead(feed, 1);
+    leave();
+  });
+
   it('is made good by itself, now and then, while the bus is there', async () => {
     const node = start({ repairEveryMs: 300 });
     const other = silentNode();
