@@ -84,7 +84,7 @@ const variables = z.object({
     .regex(/^[0-9A-Za-z_-]+$/, 'must be letters and digits')
     .optional()
     .describe('The admin key of that wallet, for payouts; nothing pays out so far.'),
-  LNBITS_REQUESTS_PER_SECOND: wholeNumber(1, 1_000)
+  LNBITS_REQUESTS_PER_SECOND: wholeNumber(1, 40)
     .prefault('20')
     .describe('How often, at most, LNbits is asked for open invoices that nothing was heard of; per second.'),
   PUBLIC_URL: httpUrl()

@@ -3,6 +3,14 @@ import { ConfigError, readConfig } from '../src/config.ts';
 
 const SECRET = 'a secret that has more than 32 characters';
 
+/** All that LNbits needs. */
+const withLnbits = {
+  LNBITS_URL: 'https://lnbits.example',
+  LNBITS_INVOICE_KEY: 'key',
+  DATABASE_URL: 'postgres://db.example/satwire',
+  JWT_SECRET: SECRET,
+};
+
 /** The lines of the error that an environment causes; none when it is fine. */
 function faults(env: Record<string, string | undefined>): string[] {
   try {
@@ -20,6 +28,9 @@ describe('defaults', () => {
       host: '127.0.0.1',
       port: 4000,
       dataDir: '.data',
+      databasePoolSize: 10,
+      lnbitsRequestsPerSecond: 20,
+      trustProxy: 0,
       allowedOrigins: [],
       allowStub: false,
       agent: 'stub',
@@ -39,6 +50,7 @@ describe('defaults', () => {
       limitMessageBytes: 65_536,
       limitBodyBytes: 131_072,
       limitSubscriptionsPerConnection: 100,
+      limitOpenInvoices: 20,
       stubMode: true,
     });
   });
@@ -61,6 +73,15 @@ it('reads every variable', () => {
     HOST: '::1',
     PORT: '0',
     DATA_DIR: 'elsewhere',
+    DATABASE_URL: 'postgres://satwire:pass@db.example:5433/satwire?sslmode=require',
+    DATABASE_POOL_SIZE: '2',
+    REDIS_URL: 'rediss://:pass@cache.example:6380/1',
+    LNBITS_URL: 'https://lnbits.example/behind',
+    LNBITS_INVOICE_KEY: 'invoice_key-1',
+    LNBITS_ADMIN_KEY: 'admin_key-1',
+    LNBITS_REQUESTS_PER_SECOND: '40',
+    PUBLIC_URL: 'https://satwire.example/behind',
+    TRUST_PROXY: '10',
     JWT_SECRET: SECRET,
     JWT_ISSUER: 'issuer',
     JWT_AUDIENCE: 'audience',
@@ -87,6 +108,7 @@ it('reads every variable', () => {
     LIMIT_MESSAGE_BYTES: '2048',
     LIMIT_BODY_BYTES: '4096',
     LIMIT_SUBSCRIPTIONS_PER_CONNECTION: '0',
+    LIMIT_OPEN_INVOICES: '0',
     NODE_ENV: 'test',
     UNKNOWN: 'ignored',
   });
@@ -94,6 +116,15 @@ it('reads every variable', () => {
     host: '::1',
     port: 0,
     dataDir: 'elsewhere',
+    databaseUrl: 'postgres://satwire:pass@db.example:5433/satwire?sslmode=require',
+    databasePoolSize: 2,
+    redisUrl: 'rediss://:pass@cache.example:6380/1',
+    lnbitsUrl: new URL('https://lnbits.example/behind'),
+    lnbitsInvoiceKey: 'invoice_key-1',
+    lnbitsAdminKey: 'admin_key-1',
+    lnbitsRequestsPerSecond: 40,
+    publicUrl: new URL('https://satwire.example/behind'),
+    trustProxy: 10,
     jwtSecret: SECRET,
     jwtIssuer: 'issuer',
     jwtAudience: 'audience',
@@ -120,8 +151,9 @@ it('reads every variable', () => {
     limitMessageBytes: 2048,
     limitBodyBytes: 4096,
     limitSubscriptionsPerConnection: 0,
+    limitOpenInvoices: 0,
     nodeEnv: 'test',
-    stubMode: true,
+    stubMode: false,
   });
 });
 
@@ -131,6 +163,25 @@ describe('one variable', () => {
     ['PORT', '-1'],
     ['PORT', '80.5'],
     ['PORT', '0x50'],
+    ['DATABASE_URL', 'mysql://db.example/satwire'],
+    ['DATABASE_URL', 'db.example'],
+    ['DATABASE_URL', 'postgres:///satwire'],
+    ['DATABASE_POOL_SIZE', '1'],
+    ['DATABASE_POOL_SIZE', '1001'],
+    ['REDIS_URL', 'http://cache.example'],
+    ['REDIS_URL', 'redis://'],
+    ['LNBITS_URL', 'ws://lnbits.example'],
+    ['LNBITS_INVOICE_KEY', 'two words'],
+    ['LNBITS_INVOICE_KEY', 'a\r\nheader: b'],
+    ['LNBITS_ADMIN_KEY', 'key/'],
+    ['LNBITS_REQUESTS_PER_SECOND', '0'],
+    ['LNBITS_REQUESTS_PER_SECOND', '0.5'],
+    ['LNBITS_REQUESTS_PER_SECOND', '41'],
+    ['PUBLIC_URL', 'satwire.example'],
+    ['TRUST_PROXY', 'true'],
+    ['TRUST_PROXY', '11'],
+    ['LIMIT_OPEN_INVOICES', '-1'],
+    ['LIMIT_OPEN_INVOICES', '1000001'],
     ['JWT_SECRET', 'x'.repeat(31)],
     ['SERVER_SECRET', 'short'],
     ['JWKS_URL', 'ftp://keys.example'],
@@ -154,6 +205,17 @@ describe('one variable', () => {
     ['ALLOWED_ORIGINS', 'https://app.example,,https://b.example'],
   ])('%s=%s is a fault, and the only one', (variable, value) => {
     expect(faults({ [variable]: value })).toEqual([expect.stringMatching(new RegExp(`^${variable} must `))]);
+  });
+
+  it.each([
+    ['DATABASE_URL', 'postgresql://db.example'],
+    ['DATABASE_URL', 'postgres://user:p%40ss@[::1]:5432/satwire'],
+    ['REDIS_URL', 'redis://cache.example'],
+    ['PUBLIC_URL', 'http://127.0.0.1:4000'],
+    ['TRUST_PROXY', '0'],
+    ['LIMIT_OPEN_INVOICES', '1000000'],
+  ])('%s=%s is fine', (variable, value) => {
+    expect(faults({ [variable]: value })).toEqual([]);
   });
 
   it('says what is wrong', () => {
@@ -196,6 +258,55 @@ describe('several variables', () => {
   it('runs stubs in production only when told to', () => {
     expect(faults({ NODE_ENV: 'production' })).toEqual([expect.stringMatching(/^ALLOW_STUB must be true/)]);
     expect(faults({ NODE_ENV: 'production', ALLOW_STUB: 'true' })).toEqual([]);
+  });
+
+  describe('with LNbits', () => {
+    it('is no stub mode, whoever can reach it', () => {
+      expect(readConfig(withLnbits).stubMode).toBe(false);
+      expect(readConfig({ ALLOW_STUB: 'true' }).stubMode).toBe(true);
+      expect(faults({ ...withLnbits, HOST: '0.0.0.0', NODE_ENV: 'production' })).toEqual([]);
+    });
+
+    it.each([
+      ['LNBITS_INVOICE_KEY', 'LNBITS_INVOICE_KEY must be set together with LNBITS_URL'],
+      [
+        'DATABASE_URL',
+        'DATABASE_URL must be set together with LNBITS_URL: the embedded database is not safe against power loss',
+      ],
+      ['JWT_SECRET', 'JWT_SECRET or JWKS_URL must be set together with LNBITS_URL'],
+    ])('needs %s', (variable, message) => {
+      expect(faults({ ...withLnbits, [variable]: undefined })).toEqual([message]);
+    });
+
+    it('takes the keys of access tokens from elsewhere as well', () => {
+      expect(faults({ ...withLnbits, JWT_SECRET: undefined, JWKS_URL: 'https://keys.example/jwks' })).toEqual(
+        [],
+      );
+    });
+
+    it('says all that is missing at once, and nothing of the stub', () => {
+      const lines = faults({ LNBITS_URL: withLnbits.LNBITS_URL, HOST: '0.0.0.0' });
+      expect(lines.map((line) => line.split(' ')[0]).sort()).toEqual([
+        'DATABASE_URL',
+        'JWT_SECRET',
+        'LNBITS_INVOICE_KEY',
+      ]);
+    });
+
+    it.each(['LNBITS_URL', 'LNBITS_INVOICE_KEY', 'DATABASE_URL', 'JWT_SECRET', 'JWKS_URL'])(
+      'says only that %s cannot be read, when it cannot',
+      (variable) => {
+        const { JWT_SECRET, ...others } = withLnbits;
+        const env = variable === 'JWKS_URL' ? others : { ...others, JWT_SECRET };
+        expect(faults({ ...env, HOST: '0.0.0.0', [variable]: 'no good' })).toEqual([
+          expect.stringMatching(new RegExp(`^${variable} must `)),
+        ]);
+      },
+    );
+
+    it('leaves keys without LNBITS_URL alone', () => {
+      expect(readConfig({ LNBITS_INVOICE_KEY: 'key', LNBITS_ADMIN_KEY: 'key' }).stubMode).toBe(true);
+    });
   });
 
   it('keeps the smallest deposit below the largest', () => {
@@ -248,9 +359,16 @@ describe('the error', () => {
       SERVER_SECRET: 'hunter3',
       JWKS_URL: 'keys://hunter4',
       AGENT_URL: 'hunter5',
+      DATABASE_URL: 'mysql://user:hunter6@db.example/satwire',
+      REDIS_URL: 'http://:hunter7@cache.example',
+      LNBITS_URL: 'ftp://hunter8@lnbits.example',
+      LNBITS_INVOICE_KEY: 'hunter9 key',
+      LNBITS_ADMIN_KEY: 'hunter10/',
+      PUBLIC_URL: 'wss://hunter11.example',
+      TRUST_PROXY: 'hunter12',
     };
     const text = faults(values).join('\n');
-    expect(text.split('\n')).toHaveLength(4);
+    expect(text.split('\n')).toHaveLength(Object.keys(values).length);
     expect(text).not.toMatch(/hunter/);
   });
 });

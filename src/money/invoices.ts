@@ -78,14 +78,15 @@ export function createInvoices(deps: Dependencies) {
   /** Somebody says that an invoice was paid: asks the node at once, on one of all the nodes that heard it. */
   async function hint(paymentHash: string): Promise<void> {
     const now = clock.now();
-    const first = await db.query(
+    const [invoice] = await db.query<Pick<Invoice, 'state'>>(
       `UPDATE invoices SET hinted_at = $2
-       WHERE payment_hash = $1 AND state <> 'PAID' AND (hinted_at IS NULL OR hinted_at <= $3) RETURNING 1`,
+       WHERE payment_hash = $1 AND state <> 'PAID' AND (hinted_at IS NULL OR hinted_at <= $3) RETURNING state`,
       [paymentHash, new Date(now), new Date(now - hintPauseMs)],
     );
-    if (first.length === 0) return;
-    // Also for when this look-up fails, or the node does not know yet what it has said itself.
-    await openInvoices.hint(paymentHash);
+    if (!invoice) return;
+    // For when this look-up fails, or the node does not know yet what it has said itself.
+    if (invoice.state === 'OPEN') await openInvoices.hint(paymentHash);
+    else await db.transaction((tx) => queue.schedule(tx, checkWork, paymentHash, new Date(now)));
     if (hintsUnderWay >= mostHintsAtOnce) return;
     hintsUnderWay += 1;
     await confirm(paymentHash).finally(() => {

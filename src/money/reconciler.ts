@@ -58,7 +58,7 @@ export function createReconciler(deps: Dependencies): WorkHandler {
       let rounds = 0;
 
       async function round(): Promise<void> {
-        const room = Math.min(Math.floor(allowance), isAway ? 1 : mostAtOnce, mostAtOnce - underWay.size);
+        const room = Math.min(Math.floor(allowance), (isAway ? 1 : mostAtOnce) - underWay.size);
         if (room < 1) return;
         rounds += 1;
         const due = await openInvoices.take(room, rounds % fairRound === 0 ? 'LONGEST_WAITING' : 'LIKELIEST');
@@ -71,9 +71,10 @@ export function createReconciler(deps: Dependencies): WorkHandler {
 
       while (!signal.aborted) {
         await round().catch(onError);
-        await pause(isAway ? awayRoundMs : roundMs, undefined, { signal }).catch(() => {});
+        const pauseMs = isAway ? awayRoundMs : roundMs;
+        await pause(pauseMs, undefined, { signal }).catch(() => {});
         // What a quiet round leaves is kept for the next, and no longer.
-        allowance = Math.min(allowance + perRound, Math.max(perRound * 2, 1));
+        allowance = Math.min(allowance + (requestsPerSecond * pauseMs) / 1_000, Math.max(perRound * 2, 1));
       }
       await Promise.all(underWay);
       return new Date(clock.now());

@@ -1,10 +1,16 @@
 import type { IncomingMessage } from 'node:http';
 import type { Credentials } from '../platform/auth/authenticate.ts';
 
-/** What a request asks for; undefined when that or its Host cannot be read. */
+/**
+ * What a request asks for; undefined when that or its Host cannot be read, or when its path is written in a way
+ * that a proxy in front may have read as another one: with dots, backslashes, or doubled slashes.
+ */
 export function targetOf({ url, headers }: IncomingMessage): URL | undefined {
   const base = `http://${headers.host ?? 'localhost'}`;
-  return URL.canParse(url as string, base) ? new URL(url as string, base) : undefined;
+  if (!URL.canParse(url as string, base)) return undefined;
+  const target = new URL(url as string, base);
+  const [path] = (url as string).replace(/^https?:\/\/[^/?]*/i, '').split('?', 1);
+  return target.pathname === path ? target : undefined;
 }
 
 /** What a request presents in its headers. */

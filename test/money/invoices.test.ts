@@ -432,6 +432,16 @@ describe('a hint', () => {
     await until('the end', async () => (await read(invoice.paymentHash)).state === 'PAID');
   });
 
+  it('at one that has expired is looked up soon again when its look-up fails', async () => {
+    const invoice = await makeInvoice();
+    clock.advance(expirySeconds * 1000 + hourMs);
+    await check(invoice);
+    line.unreachable.add('*');
+    line.hint(invoice.paymentHash);
+    await until('the failure', () => failures.length > 0);
+    expect(await checkDueAt(invoice)).toEqual(new Date(clock.now()));
+  });
+
   it('at one that is paid, or that nobody has made, costs no look-up', async () => {
     const paid = await makeInvoice();
     await stub.pay(paid.paymentHash, 100n);

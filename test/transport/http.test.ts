@@ -42,7 +42,11 @@ describe('a request', () => {
     ['GET /graphql?query={__typename} HTTP/1.1\r\nHost: [', 404],
     ['GET /graphql?query={__typename} HTTP/1.0', 200],
     ['GET http://satwire/graphql?query={__typename} HTTP/1.1\r\nHost: satwire', 200],
-    ['GET //satwire/graphql?query={__typename} HTTP/1.1\r\nHost: satwire', 200],
+    ['GET //satwire/graphql?query={__typename} HTTP/1.1\r\nHost: satwire', 404],
+    ['GET /x/../health HTTP/1.1\r\nHost: satwire', 404],
+    ['GET /webhooks/lnbits/..\\..\\metrics HTTP/1.1\r\nHost: satwire', 404],
+    ['GET /webhooks/%2e%2e/metrics HTTP/1.1\r\nHost: satwire', 404],
+    ['GET http://satwire/x/../metrics HTTP/1.1\r\nHost: satwire', 404],
     ['GET // HTTP/1.1\r\nHost: satwire\r\nConnection: Upgrade\r\nUpgrade: websocket', 404],
   ])('that is odd brings nothing down: %j', async (head, status) => {
     const connection = await connectRaw(app().url);

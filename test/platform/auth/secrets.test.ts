@@ -2,7 +2,10 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { deriveSecret, loadSecret } from '../../../src/platform/auth/secrets.ts';
+import { deriveSecret, loadSecret, loadSharedSecret } from '../../../src/platform/auth/secrets.ts';
+import type { Database } from '../../../src/platform/database/database.ts';
+import { openPostgres } from '../../../src/platform/database/postgres.ts';
+import { createTestDatabase, type TestDatabase } from '../../support/postgres.ts';
 
 let folder: string;
 
@@ -49,6 +52,44 @@ describe('loadSecret', () => {
   it('passes on what else goes wrong', async () => {
     await mkdir(join(folder, 'secret'));
     await expect(loadSecret(folder)).rejects.toMatchObject({ code: 'EISDIR' });
+  });
+});
+
+describe('loadSharedSecret', () => {
+  let database: TestDatabase;
+  let nodes: Database[];
+
+  beforeEach(async () => {
+    database = await createTestDatabase();
+    nodes = Array.from({ length: 4 }, () =>
+      openPostgres({ url: database.url, poolSize: 4, onError: () => {} }),
+    );
+  });
+  afterEach(async () => {
+    for (const node of nodes) await node.close();
+    await database.drop();
+  });
+
+  it('is one secret for all nodes that make it at the same time, and ever after', async () => {
+    const secrets = await Promise.all(
+      Array.from({ length: 16 }, (_, n) => loadSharedSecret(nodes[n % nodes.length] as Database)),
+    );
+    const [first] = secrets as [Uint8Array];
+    expect(first).toHaveLength(32);
+    expect(new Set(first).size).toBeGreaterThan(8);
+    for (const secret of secrets) expect(secret).toEqual(first);
+    for (const node of nodes) expect(await loadSharedSecret(node)).toEqual(first);
+  });
+
+  it('is another one in another database', async () => {
+    const other = await createTestDatabase();
+    const node = openPostgres({ url: other.url, poolSize: 1, onError: () => {} });
+    try {
+      expect(await loadSharedSecret(node)).not.toEqual(await loadSharedSecret(nodes[0] as Database));
+    } finally {
+      await node.close();
+      await other.drop();
+    }
   });
 });
 

@@ -43,9 +43,17 @@ it('stops in the middle when the server does', async () => {
   expect(steps).toBe(3);
 });
 
-it('is scheduled once, however often the server is started', async () => {
+it('is scheduled once, however often a server is started, and stays with the one that has it', async () => {
   const queue = createWorkQueue({ db: db(), clock });
+  const lease = () => queue.lease(housekeepingWork, 5, 'test:', 1_000);
   await scheduleHousekeeping(db(), queue, clock);
   await scheduleHousekeeping(db(), queue, clock);
-  expect(await queue.lease(housekeepingWork, 5, 'test:', 1_000)).toHaveLength(1);
+  const [work] = await lease();
+  expect(work).toMatchObject({ key: 'all' });
+  await scheduleHousekeeping(db(), queue, clock);
+  expect(await lease()).toEqual([]);
+  // Nor does another node's start bring forward what is due later.
+  await queue.postpone(work as LeasedWork, new Date(clock.now() + 60_000));
+  await scheduleHousekeeping(db(), queue, clock);
+  expect(await lease()).toEqual([]);
 });

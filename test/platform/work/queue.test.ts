@@ -59,7 +59,7 @@ describe('a lease', () => {
     await schedule('x');
     const [work] = await lease();
     clock.advance(leaseMs - 1);
-    await queue.renew(work!, leaseMs);
+    expect(await queue.renew(work!, leaseMs)).toBe(true);
     clock.advance(leaseMs - 1);
     expect(await holds('x', work!.holder)).toBe(true);
     expect(await lease()).toEqual([]);
@@ -77,11 +77,29 @@ describe('a lease', () => {
     // Whoever had it before can neither strike it nor put it off nor keep it.
     await queue.finish(stale!);
     await queue.postpone(stale!, new Date(clock.now() + 60_000));
-    await queue.renew(stale!, 60_000);
+    expect(await queue.renew(stale!, 60_000)).toBe(false);
     clock.advance(leaseMs - 1);
     expect(await holds('x', fresh!.holder)).toBe(true);
     clock.advance(1);
     expect(keys(await lease())).toEqual(['x']);
+  });
+
+  it('is lost when another has taken the work, or when it is done or struck', async () => {
+    await schedule('taken');
+    await schedule('done');
+    await schedule('struck');
+    const works = await lease();
+    const workOf = (key: string) => works.find((work) => work.key === key)!;
+    clock.advance(leaseMs);
+    // It has ended, and yet nobody else has begun.
+    expect(await queue.renew(workOf('taken'), leaseMs)).toBe(true);
+    clock.advance(leaseMs);
+    await queue.leaseOne(db(), 'kind', 'taken', 'another', leaseMs);
+    await queue.finish(workOf('done'));
+    await db().transaction((tx) => queue.cancel(tx, 'kind', 'struck'));
+    for (const key of ['taken', 'done', 'struck'])
+      expect(await queue.renew(workOf(key), leaseMs)).toBe(false);
+    expect(await holds('taken', 'another')).toBe(true);
   });
 
   it('of dead holders is freed by their prefix', async () => {
@@ -175,6 +193,41 @@ it('knows when the next work of some kinds is due, or a lease on it ends', async
   expect(await queue.nextDue(['kind'])).toEqual(new Date(clock.now() - 300));
   await lease();
   expect(await queue.nextDue(['kind'])).toEqual(new Date(clock.now() + leaseMs));
+});
+
+describe('work that is scheduled once', () => {
+  const scheduleOnce = (key: string, inMs = 0) =>
+    db().transaction((tx) => queue.scheduleOnce(tx, 'kind', key, new Date(clock.now() + inMs)));
+
+  it('is due when it was not there', async () => {
+    await scheduleOnce('x', 10);
+    expect(await lease()).toEqual([]);
+    clock.advance(10);
+    expect(await lease()).toMatchObject([{ key: 'x', attempts: 1 }]);
+  });
+
+  it('stays with who has it, at its attempts', async () => {
+    await schedule('x');
+    await lease();
+    clock.advance(leaseMs);
+    const [work] = await lease();
+    await scheduleOnce('x');
+    expect(await holds('x', work!.holder)).toBe(true);
+    expect(await lease()).toEqual([]);
+    clock.advance(leaseMs);
+    expect(await lease()).toMatchObject([{ attempts: 3 }]);
+  });
+
+  it('stays due when it was', async () => {
+    await schedule('x', 5_000);
+    await scheduleOnce('x');
+    expect(await queue.nextDue(['kind'])).toEqual(new Date(clock.now() + 5_000));
+  });
+
+  it('is one for all that schedule it at the same time', async () => {
+    await Promise.all(Array.from({ length: 16 }, () => scheduleOnce('x')));
+    expect(await lease()).toHaveLength(1);
+  });
 });
 
 it('tells of work when it is committed, and of none that is rolled back', async () => {

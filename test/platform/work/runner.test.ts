@@ -270,6 +270,65 @@ describe('a runner', () => {
     await until('the end', async () => (await rows()).length === 0);
   });
 
+  it('tells work to stop whose lease was taken away, and no other', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const signals = new Map<string, AbortSignal>();
+    const working = gate();
+    start({
+      kind: {
+        concurrency: 2,
+        async run({ key }, signal) {
+          signals.set(key, signal);
+          await working.opened;
+          return undefined;
+        },
+      },
+    });
+    await schedule('lost');
+    await schedule('kept');
+    await until('the beginning', () => signals.size === 2);
+    await db().query(`UPDATE work SET holder = 'another' WHERE key = 'lost'`);
+    vi.advanceTimersByTime(3_400);
+    await until('the end', () => signals.get('lost')?.aborted);
+    const now = clock.now();
+    clock.advance(1_000);
+    vi.advanceTimersByTime(3_400);
+    await until('the renewal of the other', async () =>
+      (await rows()).some(({ key, leasedUntil }) => key === 'kept' && leasedUntil!.getTime() >= now + 11_000),
+    );
+    expect(signals.get('kept')?.aborted).toBe(false);
+    working.open();
+    // Whoever has it now still has it.
+    await until('the end of the other', async () => (await rows()).length === 1);
+    expect(await rows()).toMatchObject([{ key: 'lost', holder: 'another' }]);
+    expect(failures).toEqual([]);
+  });
+
+  it('keeps going when a lease cannot be renewed for once', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const working = gate();
+    let signal: AbortSignal | undefined;
+    start({
+      kind: {
+        concurrency: 1,
+        async run(_work, given) {
+          signal = given;
+          await working.opened;
+          return undefined;
+        },
+      },
+    });
+    await schedule('x');
+    await until('the beginning', () => signal);
+    await takeTableAway();
+    vi.advanceTimersByTime(3_400);
+    await until('the failure', () => failures.some(({ work }) => work?.key === 'x'));
+    await bringTableBack();
+    expect(signal?.aborted).toBe(false);
+    working.open();
+    await until('the end', async () => (await rows()).length === 0);
+  });
+
   it('takes up what a dead process had begun, once its lease has ended', async () => {
     await schedule('x');
     await queue.lease('kind', 1, nodeHolderPrefix, 30_000);
@@ -391,6 +450,46 @@ describe('stopping', () => {
     await until('the work', () => done.length === 1);
     expect(done).toEqual([2]);
   });
+});
+
+it('begins what it had leased before it was stopped as work that is to stop', async () => {
+  const leased = gate();
+  let asked = false;
+  const signals: boolean[] = [];
+  const runner = createWorkRunner({
+    queue: {
+      ...queue,
+      async lease(...wanted) {
+        const works = await queue.lease(...wanted);
+        if (works.length === 0) return works;
+        asked = true;
+        await leased.opened;
+        return works;
+      },
+    },
+    clock,
+    handlers: {
+      kind: {
+        concurrency: 1,
+        async run(_work, signal) {
+          signals.push(signal.aborted);
+          signal.throwIfAborted();
+          return undefined;
+        },
+      },
+    },
+    onError: (error, work) => failures.push({ error, work }),
+  });
+  runners.push(runner);
+  await schedule('x');
+  runner.start();
+  await until('the lease', () => asked);
+  const stopped = runner.stop();
+  leased.open();
+  await stopped;
+  expect(signals).toEqual([true]);
+  expect(failures).toEqual([]);
+  expect(await rows()).toMatchObject([{ key: 'x', holder: null, attempts: 1 }]);
 });
 
 it('waits between attempts: twice as long each time, from 250 ms to a minute, give or take a quarter', () => {
