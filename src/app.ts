@@ -19,6 +19,7 @@ import { createAuthenticate } from './platform/auth/authenticate.ts';
 import { createConnections } from './platform/auth/connections.ts';
 import { createRevocations, followRevocations } from './platform/auth/revocations.ts';
 import { deriveSecret, loadSecret, loadSharedSecret } from './platform/auth/secrets.ts';
+import { createTicketStreams } from './platform/auth/ticket-streams.ts';
 import { createTickets } from './platform/auth/tickets.ts';
 import { createTokenIssuer, createTokenVerifier } from './platform/auth/tokens.ts';
 import type { Bus } from './platform/bus/bus.ts';
@@ -113,6 +114,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
   const accessTokens = createAccessTokens({ secret: deriveSecret(secret, 'access-tokens') });
   const authenticate = createAuthenticate({ db, clock, verifier, accessTokens });
   const tickets = createTickets({ db, clock });
+  const ticketStreams = await createTicketStreams({ bus, clock });
   const revocations = createRevocations({ db, log, clock });
   const idempotency = createIdempotency({ clock });
   const queue = createWorkQueue({ db, clock });
@@ -178,6 +180,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     jobs,
     sessions,
     tickets,
+    ticketStreams,
     revocations,
     stubLightning,
   };

@@ -2,6 +2,7 @@ import { type App, startApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { FolderLockedError } from './platform/database/folder-lock.ts';
 import { DatabaseTooNewError } from './platform/database/migrate.ts';
+import { PublicError } from './platform/errors.ts';
 import { createLogger, type Logger } from './platform/telemetry/logger.ts';
 
 async function main(): Promise<void> {
@@ -61,12 +62,19 @@ function stubLines(base: string): string[] {
   ];
 }
 
-main().catch((error: unknown) => {
+/** What keeps the server from starting: in a line for what can happen to anyone, else with its stack. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error instanceof PublicError) return `${error.message} ${codeOf(error.cause)}`;
   const expected = [ConfigError, FolderLockedError, DatabaseTooNewError].some(
     (kind) => error instanceof kind,
   );
-  process.stderr.write(
-    `${expected ? (error as Error).message : ((error as Error).stack ?? String(error))}\n`,
-  );
+  return expected ? error.message : String(error.stack);
+}
+
+const codeOf = (cause: unknown) => String((cause as { code?: unknown } | undefined)?.code ?? cause);
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${describe(error)}\n`);
   process.exit(1);
 });

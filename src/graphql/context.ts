@@ -4,6 +4,7 @@ import type { Ledger } from '../money/ledger.ts';
 import type { StubLightning } from '../money/lightning/stub.ts';
 import type { Connection } from '../platform/auth/connections.ts';
 import type { Revocations } from '../platform/auth/revocations.ts';
+import type { TicketStreams } from '../platform/auth/ticket-streams.ts';
 import type { Tickets } from '../platform/auth/tickets.ts';
 import type { Viewer } from '../platform/auth/viewer.ts';
 import type { Database } from '../platform/database/database.ts';
@@ -19,6 +20,7 @@ export interface Services {
   readonly jobs: Jobs;
   readonly sessions: Sessions;
   readonly tickets: Tickets;
+  readonly ticketStreams: TicketStreams;
   readonly revocations: Revocations;
   /** The stub Lightning backend; absent with a real one. */
   readonly stubLightning: StubLightning | undefined;

@@ -85,10 +85,10 @@ export function createGraphqlServer(deps: Dependencies) {
           variables: params.variables,
         }));
     const connection = connections.open(viewer);
-    if (ticket !== null) services.tickets.stream(ticket, connection);
+    const forget = ticket === null ? undefined : services.ticketStreams.begin(ticket, connection);
     const gone = () => {
       connection.closed();
-      if (ticket !== null) services.tickets.gone(ticket, connection);
+      forget?.();
     };
     // The client may have gone while its credentials were looked at.
     if (res.closed) gone();

@@ -45,6 +45,25 @@ it('takes a token, an access token and an idempotency key of one node on the oth
   expect(new Set(made.map((each) => JSON.stringify(each))).size).toBe(1);
 });
 
+it('ends the stream of a ticket when it is opened again, on the other node', async () => {
+  const { one, two } = nodes();
+  const as = { token: await one.token('eva') };
+  const { job } = await createJob(one, 'Wait.', as);
+  const { createTicket } = await one.ask('mutation { createTicket { ticket } }', {}, as);
+  const open = (url: string) => {
+    const address = new URL(url);
+    address.searchParams.set('query', watchJob);
+    address.searchParams.set('variables', JSON.stringify({ id: job.id }));
+    address.searchParams.set('ticket', createTicket.ticket);
+    return fetch(address, { headers: { accept: 'text/event-stream' } });
+  };
+  const first = await open(one.url);
+  const second = await open(two.url);
+  // Its end, which comes without \`complete\`.
+  expect(await first.text()).not.toContain('event: complete');
+  await second.body?.cancel();
+});
+
 it('ends the sockets of a revoked token on every node', async () => {
   const { one, two } = nodes();
   const as = { token: await one.token('bob') };

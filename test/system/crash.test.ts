@@ -10,7 +10,7 @@ import { until } from '../support/until.ts';
 
 const evalPrice = 10;
 const workPrice = 50;
-const kills = 20;
+const kills = 12;
 
 /** How a job ends that is paid, by its prompt. */
 const fates = {

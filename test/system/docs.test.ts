@@ -2,10 +2,12 @@ import { execFile } from 'node:child_process';
 import { access, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, it } from 'vitest';
+import { Client } from 'pg';
+import { expect, it, onTestFinished } from 'vitest';
 import { startTestApp, temporaryFolder } from '../support/app.ts';
 import { examplesIn, patternOf, runExamples, unrunBlocks } from '../support/documents.ts';
 import { createJob, openSession, watchJob } from '../support/operations.ts';
+import { createTestDatabase } from '../support/postgres.ts';
 
 it.each(['README.md', 'docs/protocol.md'])(
   'runs every example of %s, which prints what the page says',
@@ -29,8 +31,28 @@ it.each(['README.md', 'docs/protocol.md'])(
   },
 );
 
-it('gives a restored database a new epoch, as docs/operations.md says', async () => {
-  const app = await startTestApp();
+/** Gives the database of a stopped server a new epoch, by what docs/operations.md says. */
+const givingNewEpoch: Readonly<Record<string, (folder: string, url: string) => Promise<unknown>>> = {
+  async embedded(folder) {
+    const [command] = examplesIn(await readFile('docs/operations.md', 'utf8'));
+    await promisify(execFile)('bash', ['-c', command?.text.replace('.data/', `${folder}/`) ?? 'false']);
+  },
+  async Postgres(_folder, url) {
+    const [, statements] = /```sql\n(.*?)```/s.exec(await readFile('docs/operations.md', 'utf8')) ?? [];
+    const client = new Client({ connectionString: url });
+    await client.connect();
+    await client.query(statements as string).finally(() => client.end());
+  },
+};
+
+it.each(Object.keys(givingNewEpoch))('gives a restored database (%s) a new epoch', async (database) => {
+  const { url, drop } = await createTestDatabase();
+  onTestFinished(drop);
+  const env = {
+    DATA_DIR: await temporaryFolder(),
+    ...(database === 'Postgres' && { DATABASE_URL: url }),
+  };
+  const app = await startTestApp(env);
   const { job, as } = await createJob(app, 'Count to three.');
   const { session, as: asOwner } = await openSession(app, 100);
   const before = app.watch(watchJob, { id: job.id }, as);
@@ -39,10 +61,9 @@ it('gives a restored database a new epoch, as docs/operations.md says', async ()
   const { cursor } = await before.event('JobEvaluated');
   await app.stop();
 
-  const [command] = examplesIn(await readFile('docs/operations.md', 'utf8'));
-  await promisify(execFile)('bash', ['-c', command?.text.replace('.data/', `${app.dataDir}/`) ?? 'false']);
+  await givingNewEpoch[database]?.(app.dataDir, url);
 
-  const restored = await startTestApp({ DATA_DIR: app.dataDir });
+  const restored = await startTestApp(env);
   const after = restored.watch(watchJob, { id: job.id, after: cursor }, as);
   await after.count(1);
   expect(after.events[0]).toMatchObject({ __typename: 'JobSnapshot', reason: 'GAP' });
@@ -50,6 +71,7 @@ it('gives a restored database a new epoch, as docs/operations.md says', async ()
   const debited = 'subscription ($id: ID!, $after: Cursor) { sessionDebited(id: $id, after: $after) { id } }';
   const refused = restored.watch(debited, { id: session.id, after: session.cursor }, asOwner);
   await expect.poll(() => refused.errors).toMatchObject([{ extensions: { code: 'CURSOR_EXPIRED' } }]);
+  await restored.stop();
 });
 
 it('links to files that are there', async () => {

@@ -3,7 +3,6 @@ import type { Clock } from '../clock.ts';
 import type { Database } from '../database/database.ts';
 import { hashToken } from './access-tokens.ts';
 import { refused } from './authenticate.ts';
-import type { Connection } from './connections.ts';
 import type { Role } from './tokens.ts';
 import type { Viewer } from './viewer.ts';
 
@@ -35,8 +34,6 @@ const longestMs = 30 * 24 * 3_600_000;
  * ticket to its document and variables; from then on it opens nothing else.
  */
 export function createTickets({ db, clock }: Dependencies) {
-  const streaming = new Map<string, Connection>();
-
   return {
     /** Makes a ticket that lasts as long as the viewer's token. */
     async create(viewer: Viewer): Promise<{ ticket: string; expiresAt: Date }> {
@@ -69,19 +66,6 @@ export function createTickets({ db, clock }: Dependencies) {
       const [row] = rows;
       if (!row) throw refused('TOKEN_INVALID');
       return restore(row.viewer);
-    },
-
-    /** Notes which connection a ticket's stream has now, and ends the one that it had. */
-    stream(ticket: string, connection: Connection): void {
-      const hash = hashToken(ticket);
-      streaming.get(hash)?.end('REPLACED');
-      streaming.set(hash, connection);
-    },
-
-    /** Forgets a connection that is gone. */
-    gone(ticket: string, connection: Connection): void {
-      const hash = hashToken(ticket);
-      if (streaming.get(hash) === connection) streaming.delete(hash);
     },
 
     /** Forgets expired tickets and revocations, a bounded number at once; answers whether there may be more. */

@@ -329,6 +329,25 @@ describe('a runner', () => {
     await until('the end', async () => (await rows()).length === 0);
   });
 
+  it('does each piece of work once, however many nodes wait for it', async () => {
+    const keys = Array.from({ length: 200 }, (_, n) => `timer ${n}`);
+    const done: string[] = [];
+    const slowly: WorkHandler = {
+      concurrency: 4,
+      async run({ key }) {
+        done.push(key);
+        await db().query('SELECT 1');
+        return undefined;
+      },
+    };
+    for (let node = 0; node < 4; node += 1) start({ kind: slowly });
+    await db().transaction(async (tx) => {
+      for (const key of keys) await queue.schedule(tx, 'kind', key, new Date(clock.now()));
+    });
+    await until('all to be done', async () => (await rows()).length === 0);
+    expect(done.sort()).toEqual(keys.sort());
+  });
+
   it('takes up what a dead process had begun, once its lease has ended', async () => {
     await schedule('x');
     await queue.lease('kind', 1, nodeHolderPrefix, 30_000);
