@@ -1,5 +1,6 @@
 import type { TestApp } from './app.ts';
 import type { Json } from './clients.ts';
+import { until } from './until.ts';
 
 /** Takes a table away while something is done, so that whoever reads it meets an error that nobody foresaw. */
 export async function withoutTable<Result>(
@@ -25,13 +26,22 @@ export async function appendEvent(
   await db.transaction(async (tx) => feeds.log.append(tx, { type, facts, topics: [topic] }));
 }
 
-/** Keeps the database busy until `release` is called: what is asked of it meanwhile waits. */
-export function holdDatabase({ services: { db } }: TestApp): { release: () => Promise<void> } {
+/** Keeps every table to itself until `release` is called: what is asked of the database meanwhile waits. */
+export async function holdDatabase({ services: { db } }: TestApp): Promise<{ release: () => Promise<void> }> {
   let letGo = () => {};
-  const held = new Promise<void>((resolve) => {
+  const letGone = new Promise<void>((resolve) => {
     letGo = resolve;
   });
-  const done = db.transaction(() => held);
+  let isHeld = false;
+  const done = db.transaction(async (tx) => {
+    const tables = await tx.query<{ name: string }>(
+      `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1`,
+    );
+    await tx.query(`LOCK TABLE ${tables.map(({ name }) => name).join()} IN ACCESS EXCLUSIVE MODE`);
+    isHeld = true;
+    await letGone;
+  });
+  await until('the tables to be held', () => isHeld);
   return {
     async release() {
       letGo();

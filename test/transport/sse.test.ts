@@ -113,7 +113,7 @@ describe('a stream', () => {
 
   it('is not begun for a client that has gone while its credentials were looked at', async () => {
     const { job, as } = await createJob(app(), 'Be watched.');
-    const held = holdDatabase(app());
+    const held = await holdDatabase(app());
     const body = JSON.stringify({ query: watchJob, variables: { id: job.id } });
     const connection = await connectRaw(app().url);
     connection.write(

@@ -64,13 +64,14 @@ describe('a server that stops', () => {
     const app = await startTestApp({ DRAIN_SECONDS: '600' });
     const { job, as } = await createJob(app, 'Be watched.');
     const connection = await begin(app.url, 'POST /graphql HTTP/1.1');
-    const held = holdDatabase(app);
+    const held = await holdDatabase(app);
     const body = JSON.stringify({ query: watchJob, variables: { id: job.id } });
     connection.write(post(body, `Authorization: Bearer ${as.token}\r\nAccept: text/event-stream\r\n`));
     await fetch(new URL('/health', app.url));
     const stopped = app.stop();
     await held.release();
     await stopped;
+    await until('all to have come', () => connection.ended);
     expect(connection.received).toMatch(/^HTTP\/1.1 200 .*text\/event-stream/s);
     expect(connection.received).not.toContain('complete');
   });

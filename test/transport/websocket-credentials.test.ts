@@ -83,7 +83,7 @@ describe('credentials', () => {
   it('of who has gone while they were looked at leave nothing behind', async () => {
     const token = await app().token('alice');
     const { size } = app().connections;
-    const held = holdDatabase(app());
+    const held = await holdDatabase(app());
     const socket = await openSocket(app().webSocketUrl, { init: false });
     socket.send({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } });
     await socket.close();

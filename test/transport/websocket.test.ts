@@ -201,7 +201,7 @@ describe('the protocol', () => {
 
   it('ends at two operations of one id', async () => {
     const socket = await openSocket(app().webSocketUrl);
-    const held = holdDatabase(app());
+    const held = await holdDatabase(app());
     for (const prompt of ['One.', 'Another.'])
       socket.subscribe('one', createJobMutation, { input: { prompt, idempotencyKey: key() } });
     expect((await socket.closed).code).toBe(4409);

@@ -25,7 +25,10 @@ export type Log = ReturnType<typeof createLog>;
 interface Dependencies {
   readonly db: Database;
   readonly clock: Clock;
-  /** Hears the rows of each transaction after its commit, in commit order for each topic. */
+  /**
+   * Hears the rows of each transaction after its commit. Where there are several connections, those of a later one
+   * may come first.
+   */
   readonly onCommitted: (rows: readonly LogRow[]) => void;
 }
 

@@ -457,7 +457,7 @@ describe('reading the log', () => {
     const other = silentNode();
     const topic = freshTopic();
     const order: string[] = [];
-    let goOn = () => {};
+    let goOn: (() => void) | undefined;
     const node = start({
       repairEveryMs: 0,
       faults: (log) => ({
@@ -474,10 +474,10 @@ describe('reading the log', () => {
     });
     const { feed, leave } = await node.hub.attach(topic);
     await other.append(topic, { n: 1 });
-    await until('the heads to be compared', () => node.reads.heads === 2);
+    const letCompare = await until('the heads to be compared', () => goOn);
     const closing = node.close().then(() => order.push('closed'));
     await db().query('SELECT 1');
-    goOn();
+    letCompare();
     await closing;
     expect(order).toEqual(['compared', 'closed']);
     expect(feed.head).toBe(1);
