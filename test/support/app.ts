@@ -61,7 +61,7 @@ async function launch(
     PORT: '0',
     AGENT_STUB_STEP_MS: '0',
     DATA_DIR: dataDir,
-    ...(onPostgres && { DATABASE_URL: await databaseOf(dataDir) }),
+    ...(onPostgres && { DATABASE_URL: await databaseOf(dataDir), DATABASE_POOL_SIZE: '16' }),
     ...env,
   });
   const logger = createLogger('debug', { write: (line) => logged.push(line) });

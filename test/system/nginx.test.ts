@@ -8,7 +8,7 @@ import { useTestApp } from '../support/app.ts';
 import { createClients } from '../support/clients.ts';
 import { startFakeNode } from '../support/fake-node.ts';
 import { historyOf } from '../support/history.ts';
-import { startNginx } from '../support/nginx.ts';
+import { type Nginx, startNginx } from '../support/nginx.ts';
 import { createJob, key, openSession, watchJob, watchSession } from '../support/operations.ts';
 import { createTestDatabase } from '../support/postgres.ts';
 import { serverProcess } from '../support/process.ts';
@@ -41,6 +41,12 @@ const unavailable = {
     },
   ],
 };
+
+/**
+ * The nodes that two requests were passed on to, sorted, as each process of nginx writes its own lines when it
+ * comes to it.
+ */
+const askedNodes = async (nginx: Nginx) => (await nginx.log(2)).map(({ node }) => String(node)).sort();
 
 describe('two nodes behind nginx', () => {
   it('have a configuration that nginx finds nothing wrong with', async () => {
@@ -186,8 +192,7 @@ describe('two nodes behind nginx', () => {
     ]);
     const fits = await fetch(url, postOf(' '.repeat(most)));
     expect([400, 404]).toContain(fits.status);
-    const [refused, passed] = await nginx.log(2);
-    expect([refused?.node, passed?.node]).toEqual(['', expect.stringContaining('127.0.0.1:')]);
+    expect(await askedNodes(nginx)).toEqual(['', expect.stringContaining('127.0.0.1:')]);
   });
 
   it('are not sent headers that they would not read', async () => {
@@ -199,7 +204,7 @@ describe('two nodes behind nginx', () => {
       });
     expect(await (await query(6_900)).json()).toEqual(typename);
     expect((await query(8_000)).status).toBe(400);
-    expect((await nginx.log(2)).map(({ node }) => node)).toEqual([expect.stringContaining('127.0.0.1:'), '']);
+    expect(await askedNodes(nginx)).toEqual(['', expect.stringContaining('127.0.0.1:')]);
   });
 });
 
@@ -246,7 +251,8 @@ describe('a node behind nginx', () => {
       const read = await fetch(`${nginx.url}?query=${encodeURIComponent(ask)}`);
       expect(read.status).toBe(502);
       expect(fakes[0].requests.length + fakes[1].requests.length).toBe(4);
-      expect((await nginx.log(3)).map(({ nodeStatus }) => nodeStatus)).toEqual(['502', '502', '502, 502']);
+      const statuses = (await nginx.log(3)).map(({ nodeStatus }) => nodeStatus);
+      expect(statuses.sort()).toEqual(['502', '502', '502, 502']);
     }
   });
 
