@@ -1,17 +1,11 @@
 import { createServer, type IncomingMessage } from 'node:http';
+import { configuredAgent, openBus, openDatabase, openLightning, type Replacements } from './components.ts';
 import { type Config, isLoopback } from './config.ts';
 import type { Services } from './graphql/context.ts';
-import type { Agent } from './jobs/agent/agent.ts';
-import { createHttpAgent } from './jobs/agent/http.ts';
-import { createStubAgent } from './jobs/agent/stub.ts';
 import { agentWork, createJobs } from './jobs/commands.ts';
 import { createAgentWorker } from './jobs/worker.ts';
-import { migrations } from './migrations.ts';
 import { checkWork, createInvoices } from './money/invoices.ts';
 import { createLedger } from './money/ledger.ts';
-import type { LightningBackend } from './money/lightning/backend.ts';
-import { createLnbits } from './money/lightning/lnbits.ts';
-import { createStubLightning, type StubLightning } from './money/lightning/stub.ts';
 import { createOpenInvoices } from './money/open-invoices.ts';
 import { createReconciler, reconcileWork, scheduleReconciler } from './money/reconciler.ts';
 import { createAccessTokens } from './platform/auth/access-tokens.ts';
@@ -22,14 +16,7 @@ import { deriveSecret, loadSecret, loadSharedSecret } from './platform/auth/secr
 import { createTicketStreams } from './platform/auth/ticket-streams.ts';
 import { createTickets } from './platform/auth/tickets.ts';
 import { createTokenIssuer, createTokenVerifier } from './platform/auth/tokens.ts';
-import type { Bus } from './platform/bus/bus.ts';
-import { createInProcessBus } from './platform/bus/in-process.ts';
-import { createRedisBus } from './platform/bus/redis.ts';
-import { type Clock, systemClock } from './platform/clock.ts';
-import type { Database } from './platform/database/database.ts';
-import { migrate } from './platform/database/migrate.ts';
-import { openPglite } from './platform/database/pglite.ts';
-import { openPostgres } from './platform/database/postgres.ts';
+import { systemClock } from './platform/clock.ts';
 import { createHub } from './platform/feed/hub.ts';
 import { createIdempotency } from './platform/idempotency.ts';
 import { createLog } from './platform/log/log.ts';
@@ -48,16 +35,6 @@ import { isOriginAllowed } from './transport/request.ts';
 import { webhookRoutes } from './transport/webhooks.ts';
 import { createWebSocketTransport, refuse } from './transport/websocket.ts';
 import { createGraphqlServer } from './transport/yoga.ts';
-
-/** What a test puts in the place of the real thing. */
-export interface Replacements {
-  readonly clock?: Clock;
-  readonly agent?: Agent;
-  /** Stands between the server and the stub Lightning backend. */
-  readonly lightning?: (stub: StubLightning) => StubLightning;
-  /** A folder made by initdb, copied at the first start. */
-  readonly databaseImage?: string;
-}
 
 export type App = Awaited<ReturnType<typeof startApp>>;
 
@@ -287,67 +264,6 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
       await db.close();
     },
   };
-}
-
-function configuredAgent(config: Config, secret: Uint8Array, clock: Clock): Agent | undefined {
-  if (config.agent === 'external') return undefined;
-  if (config.agent === 'http' && config.agentUrl)
-    return createHttpAgent({
-      url: config.agentUrl,
-      secret,
-      timeoutMs: config.agentTimeoutSeconds * 1000,
-      clock,
-    });
-  return createStubAgent({ stepMs: config.agentStubStepMs });
-}
-
-/** Opens the database, and brings it to the newest form. */
-async function openDatabase(
-  { dataDir, databaseUrl: url, databasePoolSize: poolSize }: Config,
-  { databaseImage }: Replacements,
-  onError: (error: unknown) => void,
-): Promise<Database> {
-  const db =
-    url === undefined ? await openPglite(dataDir, databaseImage) : openPostgres({ url, poolSize, onError });
-  const migrating = url === undefined ? db : openPostgres({ url, poolSize: 2, isPatient: true, onError });
-  try {
-    await migrate(migrating, migrations);
-  } catch (error) {
-    await db.close();
-    throw error;
-  } finally {
-    if (migrating !== db) await migrating.close();
-  }
-  return db;
-}
-
-/** The bus: nodes of one database are among themselves. */
-async function openBus(
-  { redisUrl }: Config,
-  db: Database,
-  reporting: Omit<Parameters<typeof createRedisBus>[0], 'url' | 'prefix'>,
-): Promise<Bus> {
-  if (redisUrl === undefined) return createInProcessBus(db.exclusive);
-  const [info] = await db.query<{ epoch: string }>('SELECT epoch FROM database_info');
-  return createRedisBus({ url: new URL(redisUrl), prefix: `satwire:${info?.epoch}:`, ...reporting });
-}
-
-/** The Lightning backend, under its own type where it is the stub. */
-function openLightning(
-  { lnbitsUrl: url, lnbitsInvoiceKey }: Config,
-  db: Database,
-  clock: Clock,
-  replaced: Replacements,
-  onError: (error: unknown) => void,
-): { lightning: LightningBackend; stubLightning: StubLightning | undefined } {
-  if (url)
-    return {
-      lightning: createLnbits({ url, invoiceKey: lnbitsInvoiceKey as string, clock, onError }),
-      stubLightning: undefined,
-    };
-  const stub = createStubLightning({ db, clock });
-  const stubLightning = replaced.lightning?.(stub) ?? stub;
-  return { lightning: stubLightning, stubLightning };
 }
 
 /** A URL under whose path others are: URLs are resolved behind the last slash. */
