@@ -7,12 +7,16 @@ import { setTimeout } from 'node:timers/promises';
 import { Client } from 'pg';
 import { freePort } from './server.ts';
 
-/** A Postgres of our own, on a port and a folder that nobody else has; safe against nothing. */
+/** A Postgres of our own, on a port and a folder that nobody else has. */
 export interface PostgresServer {
   /** A connection string of one of its databases. */
   url(database: string): string;
   /** Runs one statement outside of any of our databases, such as CREATE DATABASE. */
   administer(sql: string): Promise<void>;
+  /** Ends it as a crash does, with all its connections. */
+  kill(): Promise<void>;
+  /** Starts it again where it was, and waits until it answers. */
+  start(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -38,16 +42,12 @@ export async function startPostgres(programs: string): Promise<PostgresServer> {
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
     max_connections: 400,
+    // It has to outlive its own processes, and not the machine.
     fsync: 'off',
-    synchronous_commit: 'off',
     full_page_writes: 'off',
     log_min_messages: 'panic',
   };
-  const server: ChildProcess = spawn(
-    join(programs, 'postgres'),
-    ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
-    { cwd: folder, stdio: 'ignore', ...user },
-  );
+  let running: ChildProcess | undefined;
   const url = (database: string) => `postgres://postgres@127.0.0.1:${port}/${database}`;
 
   async function administer(sql: string): Promise<void> {
@@ -60,24 +60,48 @@ export async function startPostgres(programs: string): Promise<PostgresServer> {
     }
   }
 
-  async function stop(): Promise<void> {
-    if (server.exitCode === null && server.signalCode === null) {
-      server.kill('SIGINT');
-      await once(server, 'exit');
+  async function start(): Promise<void> {
+    const server = spawn(
+      join(programs, 'postgres'),
+      ['-D', data, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+      { cwd: folder, stdio: 'ignore', ...user },
+    );
+    running = server;
+    const answers = () =>
+      administer('SELECT 1').then(
+        () => true,
+        () => false,
+      );
+    while (!(await answers())) {
+      if (server.exitCode !== null) throw new Error(`Postgres ended with code ${server.exitCode}.`);
+      await setTimeout(20);
     }
-    await rm(folder, { recursive: true, force: true });
   }
 
-  for (;;) {
-    const answers = await administer('SELECT 1').then(
-      () => true,
-      () => false,
-    );
-    if (answers) return { url, administer, stop };
-    if (server.exitCode !== null) {
-      await stop();
-      throw new Error(`Postgres ended with code ${server.exitCode}.`);
-    }
-    await setTimeout(20);
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    const server = running;
+    running = undefined;
+    if (!server || server.exitCode !== null || server.signalCode !== null) return;
+    server.kill(signal);
+    await once(server, 'exit');
   }
+
+  const server: PostgresServer = {
+    url,
+    administer,
+    start,
+    // Its "immediate" shutdown: it ends without a checkpoint, and recovers at its next start.
+    kill: () => end('SIGQUIT'),
+    async stop() {
+      await end('SIGINT');
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+  try {
+    await start();
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+  return server;
 }
