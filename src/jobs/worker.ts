@@ -1,5 +1,5 @@
 import type { Database } from '../platform/database/database.ts';
-import { PublicError } from '../platform/errors.ts';
+import { isUnavailable } from '../platform/errors.ts';
 import type { LeasedWork } from '../platform/work/queue.ts';
 import type { WorkHandler } from '../platform/work/runner.ts';
 import type { Agent } from './agent/agent.ts';
@@ -48,6 +48,7 @@ export function createAgentWorker({ db, jobs, agent, attempts, onError }: Depend
       try {
         await perform(work, signal);
       } catch (error) {
+        // The Lightning node may be away, which is not the agent's fault: tried again until it is back.
         if (signal.aborted || work.attempts < attempts || isUnavailable(error)) throw error;
         onError(error);
         await jobs.fail({ jobId: work.key, holder: work.holder }, 'The agent could not be reached.');
@@ -55,9 +56,4 @@ export function createAgentWorker({ db, jobs, agent, attempts, onError }: Depend
       return undefined;
     },
   };
-}
-
-/** The Lightning node is away, which is not the agent's fault: tried again until it is back. */
-function isUnavailable(error: unknown): boolean {
-  return error instanceof PublicError && error.code === 'UNAVAILABLE';
 }

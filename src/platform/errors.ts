@@ -53,6 +53,11 @@ export const conflict = (reason: ConflictReason, message: string) =>
 export const unavailable = (message: string, retryAfterMs: number, cause?: unknown) =>
   new PublicError('UNAVAILABLE', message, { retryAfterMs }, { cause });
 
+/** Whether an error says that something does not answer for now, as `unavailable` does. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof PublicError && error.code === 'UNAVAILABLE';
+}
+
 /** The caller has done too much of something; they may again in a while. */
 export const rateLimited = (message: string, retryAfterMs: number) =>
   new PublicError('RATE_LIMITED', message, { retryAfterMs });

@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import type { Context } from '../../src/graphql/context.ts';
 import { UnknownEventError } from '../../src/graphql/errors.ts';
 import { cursorOf, type DeliveredResult, subscribeFresh } from '../../src/graphql/execution.ts';
+import { unavailable } from '../../src/platform/errors.ts';
 import type { Delivery, Subscription } from '../../src/platform/feed/subscribe.ts';
+import { until } from '../support/until.ts';
 
 const schema = buildSchema(`
   type Query { nothing: Int }
@@ -38,7 +40,11 @@ function source(deliveries: readonly Delivery[]) {
 }
 
 /** Runs `subscription { watched { context } }`; `context` counts the loaders that executions were given. */
-function run(subscribed: () => unknown, onPosition?: (cursor: string) => void) {
+function run(
+  subscribed: () => unknown,
+  onPosition?: (cursor: string) => void,
+  onExecution: (executed: Context) => void = () => {},
+) {
   const context = { loaders: new Map(), onPosition, secret: 42 } as unknown as Context & { secret: number };
   const contexts: object[] = [context.loaders];
   const field = schema.getSubscriptionType()?.getFields().watched;
@@ -47,6 +53,7 @@ function run(subscribed: () => unknown, onPosition?: (cursor: string) => void) {
     field.resolve = () => ({
       __typename: 'Kept',
       context: (_args: unknown, executed: typeof context) => {
+        onExecution(executed);
         if (executed.secret !== 42) throw new Error('The context has lost a field.');
         if (!contexts.includes(executed.loaders)) contexts.push(executed.loaders);
         return contexts.indexOf(executed.loaders);
@@ -107,6 +114,48 @@ describe('a subscription', () => {
     const iterator = await results;
     expect(await iterator.return?.()).toEqual({ done: true, value: undefined });
     expect(state.returned).toBe(2);
+  });
+
+  it('waits with an event for what does not answer, and loads it anew', async () => {
+    const { subscription } = source([delivery({}, {}, 'one'), delivery({}, {}, 'two')]);
+    const loaders: unknown[] = [];
+    const results = (await run(
+      () => subscription,
+      undefined,
+      (executed) => {
+        loaders.push(executed.loaders);
+        if (loaders.length <= 2) throw unavailable('The database does not answer.', 1_000);
+      },
+    )) as AsyncIterableIterator<DeliveredResult>;
+    const seen: unknown[] = [];
+    for await (const { data, errors, [cursorOf]: cursor } of results)
+      seen.push([cursor, errors, data?.watched !== null]);
+    expect(seen).toEqual([
+      ['one', undefined, true],
+      ['two', undefined, true],
+    ]);
+    expect(new Set(loaders.slice(0, 3)).size).toBe(3);
+  });
+
+  it('waits no longer for it once its reader has gone', async () => {
+    const { subscription } = source([delivery({})]);
+    let executions = 0;
+    const results = (await run(
+      () => subscription,
+      undefined,
+      () => {
+        executions += 1;
+        throw unavailable('The database does not answer.', 1_000);
+      },
+    )) as AsyncIterableIterator<DeliveredResult>;
+    const reading = results.next();
+    await until('the first attempts', () => executions > 1);
+    await results.return?.();
+    const { value } = await reading;
+    expect(value.errors).toHaveLength(1);
+    const before = executions;
+    expect(await results.next()).toEqual({ done: true, value: undefined });
+    expect(executions).toBe(before);
   });
 
   it.each([

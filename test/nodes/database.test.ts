@@ -88,6 +88,8 @@ it(`outlives ${crashes} crashes of Postgres: nothing is lost or done twice, and 
     expect(subscriber.events.map(({ id, cursor }) => ({ id, cursor }))).toEqual(
       history.map(({ id, cursor }) => ({ id, cursor })),
     );
+    // Not one was told that anything failed.
+    expect(subscriber.failures).toEqual([]);
     subscriber.close();
   }
   const db = openPostgres({ url: env.DATABASE_URL, poolSize: 1, onError: () => {} });

@@ -10,7 +10,7 @@ interface Options {
   readonly poolSize: number;
   /** For migrations: statements and locks may take as long as they take. */
   readonly isPatient?: boolean;
-  /** Hears why the database does not answer. */
+  /** Hears why the database does not answer, at most once a second. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -29,6 +29,8 @@ const timeouts = {
 
 /** How soon a caller may try again; ms. */
 const retryAfterMs = 1_000;
+/** How rarely it is said, however many statements fail, that the database does not answer; ms. */
+const reportEveryMs = 1_000;
 
 /**
  * Opens a Postgres database, 14 or newer, that any number of processes share. It connects when it is first
@@ -45,8 +47,16 @@ export function openPostgres({ url, poolSize, isPatient = false, onError }: Opti
     ...(!isPatient && timeouts),
     types: { getTypeParser },
   });
+  let reportedAt = Number.NEGATIVE_INFINITY;
+  function report(error: unknown): void {
+    const now = performance.now();
+    if (now - reportedAt < reportEveryMs) return;
+    reportedAt = now;
+    onError(error);
+  }
+
   // An idle connection that breaks leaves the pool by itself.
-  pool.on('error', onError);
+  pool.on('error', report);
   // One in use tells its user; without a listener it would end the process as well.
   pool.on('connect', (client) => client.on('error', () => {}));
 
@@ -61,7 +71,7 @@ export function openPostgres({ url, poolSize, isPatient = false, onError }: Opti
     } catch (error) {
       if (!isUnavailability(error)) throw error;
       broken = true;
-      onError(error);
+      report(error);
       throw unavailable('The database does not answer.', retryAfterMs, error);
     } finally {
       client?.release(broken);

@@ -1,5 +1,7 @@
+import { backoffMs } from '../backoff.ts';
 import type { Ephemeral } from '../bus/bus.ts';
 import type { Clock } from '../clock.ts';
+import { isUnavailable } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { cursorExpired, encodeCursor, type Position, parseCursor, startCursor } from '../log/cursor.ts';
 import type { Facts, LogEvent, LogRow, TopicHead } from '../log/event.ts';
@@ -49,6 +51,9 @@ export interface Subscription extends AsyncIterableIterator<Delivery> {
 
 const pageSize = 100;
 
+/** While the log cannot be read, it is tried again at least this often; ms. */
+const longestRetryMs = 5_000;
+
 /**
  * Subscribes to a topic: attaches to its feed, then reads where the topic stands, then tells the past, then
  * tails. The subscriber is a position; it holds at most one page of events.
@@ -64,6 +69,7 @@ export async function subscribe(
   let position: Position;
   let page: Delivery[] = [];
   let ended = false;
+  let failures = 0;
   let shownEphemeral: string | undefined;
   let wake: (() => void) | undefined;
 
@@ -166,6 +172,26 @@ export async function subscribe(
     });
   }
 
+  /** Waits before the log is read again; ends with the subscription. */
+  function pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** Who has gone does not care for what failed meanwhile, and who stays waits until the log can be read. */
+  async function afterFailure(error: unknown): Promise<void> {
+    if (ended) return;
+    failures += 1;
+    if (isUnavailable(error)) return pause(Math.min(backoffMs(failures), longestRetryMs));
+    end();
+    throw error;
+  }
+
   function end(): void {
     if (ended) return;
     ended = true;
@@ -180,18 +206,13 @@ export async function subscribe(
   const subscription: Subscription = {
     position: beginning(),
     async next() {
-      try {
-        while (!ended) {
-          const value = page.shift();
-          if (value) return { done: false, value };
-          await advance();
+      while (!ended) {
+        const value = page.shift();
+        if (value) {
+          failures = 0;
+          return { done: false, value };
         }
-      } catch (error) {
-        // Who has gone does not care for what failed meanwhile.
-        if (!ended) {
-          end();
-          throw error;
-        }
+        await advance().catch(afterFailure);
       }
       return { done: true, value: undefined };
     },

@@ -1,3 +1,4 @@
+import { backoffMs } from '../backoff.ts';
 import type { Clock } from '../clock.ts';
 import type { LeasedWork, WorkQueue } from './queue.ts';
 
@@ -28,11 +29,6 @@ export const nodeHolderPrefix = 'node:';
 /** A dead node's work is taken up by another after this; ms. */
 const leaseMs = 10_000;
 const longestSleepMs = 1_000;
-
-/** The pause before an attempt is repeated: doubling from 250 ms to a minute, with jitter; ms. */
-export function backoffMs(attempts: number, random = Math.random()): number {
-  return Math.min(250 * 2 ** Math.min(attempts - 1, 10), 60_000) * (0.75 + random / 2);
-}
 
 /** Does the due work of its kinds: sleeps until the next is due, wakes when some is scheduled. */
 export function createWorkRunner({ queue, clock, handlers, onError }: Dependencies) {

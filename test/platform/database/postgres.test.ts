@@ -92,9 +92,13 @@ describe('a server that does not answer', () => {
   it('is UNAVAILABLE, and the password stays with us', async () => {
     const url = `postgres://satwire:verysecret@127.0.0.1:${await freePort()}/satwire`;
     const db = connect({ url });
-    await expect(db.query('SELECT 1')).rejects.toMatchObject(unavailable);
     await expect(db.transaction(async () => 'never')).rejects.toMatchObject(unavailable);
-    expect(errors).toMatchObject([{ code: 'ECONNREFUSED' }, { code: 'ECONNREFUSED' }]);
+    await Promise.all(
+      Array.from({ length: 50 }, () => expect(db.query('SELECT 1')).rejects.toMatchObject(unavailable)),
+    );
+    // However many statements fail, it is said once in a while.
+    expect(errors.length).toBeLessThan(10);
+    expect(errors[0]).toMatchObject({ code: 'ECONNREFUSED' });
     expect(errors.map((error) => (error as Error).stack).join()).not.toContain('verysecret');
   });
 

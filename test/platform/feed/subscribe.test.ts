@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { getEventListeners } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
+import { unavailable } from '../../../src/platform/errors.ts';
 import {
   type Delivery,
   type SubscribeOptions,
@@ -560,6 +561,34 @@ describe('a subscription ends', () => {
     await reading;
     expect(node.hub.size()).toEqual({ topics: 0, members: 0 });
     expect(await subscription.next()).toEqual(done);
+  });
+
+  it('not while the database does not answer: it goes on once that does, or its reader goes', async () => {
+    let away = 2;
+    const node = start({
+      ringBytes: 1,
+      faults: (log) => ({
+        async readPage(...page) {
+          away -= 1;
+          if (away >= 0) throw unavailable('The database does not answer.', 1_000);
+          return log.readPage(...page);
+        },
+      }),
+    });
+    const topic = freshTopic();
+    await node.append(topic, ...upTo(3));
+    const subscription = await subscribe(node, { topic, after: 'START' });
+    expect(ns(await take(subscription, 2))).toEqual([1, 2]);
+
+    away = Number.POSITIVE_INFINITY;
+    const before = node.reads.readPage;
+    const another = await subscribe(node, { topic, after: 'START' });
+    const reading = another.next();
+    await until('another attempt', () => node.reads.readPage > before + 1);
+    await another.return();
+    expect(await reading).toEqual(done);
+    await subscription.return();
+    expect(node.hub.size()).toEqual({ topics: 0, members: 0 });
   });
 
   it('quietly when the log cannot be read and its reader has gone', async () => {

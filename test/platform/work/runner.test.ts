@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { backoffMs } from '../../../src/platform/backoff.ts';
 import { createWorkQueue, type LeasedWork, type WorkQueue } from '../../../src/platform/work/queue.ts';
 import {
-  backoffMs,
   createWorkRunner,
   nodeHolderPrefix,
   type WorkHandler,
