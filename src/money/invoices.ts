@@ -11,6 +11,7 @@ import {
   type CreatedInvoice,
   type LightningBackend,
   LightningUnavailableError,
+  type LookUp,
 } from './lightning/backend.ts';
 import type { OpenInvoices, Requester } from './open-invoices.ts';
 import type { Sats } from './sats.ts';
@@ -69,11 +70,13 @@ export function createInvoices(deps: Dependencies) {
   });
 
   /** Asks the node, and books a payment that it confirms. */
-  async function confirm(paymentHash: string): Promise<boolean> {
+  async function lookUp(paymentHash: string): Promise<LookUp> {
     const answer = await lightning.lookUp(paymentHash);
     if (answer.paid) await settle(paymentHash, answer.receivedSats, answer.paidAt);
-    return answer.paid;
+    return answer;
   }
+
+  const confirm = async (paymentHash: string) => (await lookUp(paymentHash)).paid;
 
   /** Somebody says that an invoice was paid: asks the node at once, on one of all the nodes that heard it. */
   async function hint(paymentHash: string): Promise<void> {
@@ -130,9 +133,13 @@ export function createInvoices(deps: Dependencies) {
       const invoice = await byHash(db, paymentHash);
       if (!invoice) return undefined;
       const askedAt = clock.now();
-      if (await confirm(paymentHash)) return undefined;
+      const answer = await lookUp(paymentHash);
+      if (answer.paid) return undefined;
       const lateMs = askedAt - invoice.expiresAt.getTime();
       if (lateMs < 0) return invoice.expiresAt;
+      // It made this invoice: another node may have its payment, and the right one may be back tomorrow.
+      if (!answer.isKnown && lateMs < lateChecksEndMs)
+        throw new Error(`The Lightning node does not know invoice ${invoice.id}: was its wallet changed?`);
       await expire(paymentHash);
       if (lateMs >= lateChecksEndMs) return undefined;
       const pauseMs = Math.min(Math.max(lateMs, soonestLateCheckMs), latestLateCheckMs);

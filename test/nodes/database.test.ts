@@ -9,6 +9,7 @@ import { expectMoneyAddsUp } from '../support/money.ts';
 import { debitSession, key, openSession, watchSession } from '../support/operations.ts';
 import { serverProcess } from '../support/process.ts';
 import { resumingEventSource, resumingSocket } from '../support/resuming.ts';
+import { expectDebitedOnce, expectToldExactly } from '../support/told.ts';
 import { until } from '../support/until.ts';
 
 const crashes = 3;
@@ -80,18 +81,8 @@ it(`outlives ${crashes} crashes of Postgres: nothing is lost or done twice, and 
   expect(unavailable).toBeGreaterThan(0);
 
   const history = await historyOf(one, 'session', session.id, as);
-  const debits = history.slice(1);
-  expect(debits.map(({ memo }) => memo).sort()).toEqual([...answered].sort());
-  expect(debits.map(({ balanceAfter }) => balanceAfter)).toEqual(debits.map((_, index) => 9_999 - index));
-  for (const subscriber of subscribers) {
-    await until('the last event', () => subscriber.events.at(-1)?.id === history.at(-1)?.id);
-    expect(subscriber.events.map(({ id, cursor }) => ({ id, cursor }))).toEqual(
-      history.map(({ id, cursor }) => ({ id, cursor })),
-    );
-    // Not one was told that anything failed.
-    expect(subscriber.failures).toEqual([]);
-    subscriber.close();
-  }
+  expectDebitedOnce(history, 10_000, answered);
+  await expectToldExactly(subscribers, history);
   const db = openPostgres({ url: env.DATABASE_URL, poolSize: 1, onError: () => {} });
   await expectMoneyAddsUp(db).finally(() => db.close());
 }, 120_000);

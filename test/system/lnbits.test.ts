@@ -199,6 +199,34 @@ it('books late, to its owner, what LNbits took for unpaid while its own node did
   expect(await balanceOf(app, as)).toBe(10);
 });
 
+it('lets nothing expire that LNbits does not know, and books it once the right wallet is back', async () => {
+  const clock = standingClock();
+  const { world, lnbits, app } = await begin({ clock });
+  const as = await world.as('alice');
+  const { job } = await createJob(app, 'Count.', as);
+  const forgotten = await createJob(app, 'Never found again.', as);
+  const [hash, lost] = [job.evalInvoice.paymentHash, forgotten.job.evalInvoice.paymentHash];
+  await lnbits.pay(hash, { push: false, webhook: false });
+  const wallet = new Map(lnbits.invoices);
+  lnbits.invoices.clear();
+  clock.advance(expirySeconds * 1000);
+  await until('it to be said', () => app.logged.some((line) => line.includes('was its wallet changed?')));
+  for (const each of [hash, lost]) expect(await stateOf(app, each)).toBe('OPEN');
+
+  lnbits.invoices.set(hash, wallet.get(hash) as NonNullable<ReturnType<typeof wallet.get>>);
+  await until('the booking', async () => {
+    clock.advance(1_000);
+    return (await stateOf(app, hash)) === 'PAID';
+  });
+  expect(await typesOf(app, job.id, as)).toEqual(['JobPaymentConfirmed']);
+  // What nobody has found within a day is not waited for any longer.
+  clock.advance(24 * 3_600_000);
+  await until('the expiry', async () => {
+    clock.advance(60_000);
+    return (await stateOf(app, lost)) === 'EXPIRED';
+  });
+});
+
 it('is UNAVAILABLE, with nothing half made, while LNbits cannot be reached', async () => {
   const { world, lnbits, app } = await begin();
   const as = await world.as('alice');

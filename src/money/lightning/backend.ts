@@ -19,7 +19,8 @@ export interface CreatedInvoice {
 /** What the Lightning node says of an invoice. */
 export type LookUp =
   | { readonly paid: true; readonly receivedSats: Sats; readonly paidAt: Date }
-  | { readonly paid: false };
+  /** Unknown is what it has never made, or what it has lost since: a wallet was changed, a backup restored. */
+  | { readonly paid: false; readonly isKnown: boolean };
 
 /** The Lightning node does not answer, or not sensibly. Nothing is known of the payment. */
 export class LightningUnavailableError extends Error {

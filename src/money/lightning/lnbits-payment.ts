@@ -59,7 +59,7 @@ export function readLookUp(text: string, paymentHash: string, now: number): Look
     // Before 1.4, of a payment that its node has and that LNbits itself finds only minutes later.
     if (status === 'success')
       throw new LightningUnavailableError('LNbits has not booked a payment that its node has.');
-    return { paid: false };
+    return { paid: false, isKnown: true };
   }
   if (!details)
     throw new LightningUnavailableError(

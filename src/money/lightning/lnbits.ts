@@ -99,7 +99,7 @@ export function createLnbits(dependencies: Dependencies): Lnbits {
     lookUp: (paymentHash) =>
       ask(async () => {
         const [status, text] = await exchange(`payments/${encodeURIComponent(paymentHash)}`);
-        if (status === 404 && saysUnknownPayment(text)) return { paid: false };
+        if (status === 404 && saysUnknownPayment(text)) return { paid: false, isKnown: false };
         if (!isSuccess(status)) throw refused(status);
         return readLookUp(text, paymentHash, clock.now());
       }),

@@ -48,8 +48,11 @@ export function createStubLightning(deps: { readonly db: Database; readonly cloc
         'SELECT received_sats AS "receivedSats", paid_at AS "paidAt" FROM stub_invoices WHERE payment_hash = $1',
         [paymentHash],
       );
-      const { receivedSats, paidAt } = rows[0] ?? {};
-      return receivedSats && paidAt ? { paid: true, receivedSats, paidAt } : { paid: false };
+      const [invoice] = rows;
+      const { receivedSats, paidAt } = invoice ?? {};
+      return receivedSats && paidAt
+        ? { paid: true, receivedSats, paidAt }
+        : { paid: false, isKnown: invoice !== undefined };
     },
 
     onHint(hear) {

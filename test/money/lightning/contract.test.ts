@@ -77,12 +77,12 @@ describe.each([...backends])('%s', (_, start) => {
     const { backend, pay } = await start(clock);
     const invoices = [await backend.createInvoice(request), await backend.createInvoice(request)];
     const [paid = '', unpaid = ''] = invoices.map(({ paymentHash }) => paymentHash);
-    expect(await backend.lookUp(paid)).toEqual({ paid: false });
+    expect(await backend.lookUp(paid)).toEqual({ paid: false, isKnown: true });
     await pay(paid, 2_100n);
     const answer = { paid: true, receivedSats: 2_100n, paidAt: new Date(clock.now()) };
     expect(await backend.lookUp(paid)).toEqual(answer);
     expect(await backend.lookUp(paid)).toEqual(answer);
-    expect(await backend.lookUp(unpaid)).toEqual({ paid: false });
+    expect(await backend.lookUp(unpaid)).toEqual({ paid: false, isKnown: true });
   });
 
   it('receives more than was asked, after the time, and only once', async () => {
@@ -97,7 +97,7 @@ describe.each([...backends])('%s', (_, start) => {
 
   it('says unpaid of what it does not know', async () => {
     const { backend } = await start(standingClock());
-    expect(await backend.lookUp('ab'.repeat(32))).toEqual({ paid: false });
+    expect(await backend.lookUp('ab'.repeat(32))).toEqual({ paid: false, isKnown: false });
   });
 
   it('hints at a payment to all who listen, and to nobody once it is closed', async () => {

@@ -54,12 +54,13 @@ describe('a look-up', () => {
 
   it('is unpaid when it is pending, has failed, or nothing more is said', () => {
     const pending = { ...details, status: 'pending' };
-    expect(read({ paid: false })).toEqual({ paid: false });
-    expect(read({ paid: false, details: pending })).toEqual({ paid: false });
+    expect(read({ paid: false })).toEqual({ paid: false, isKnown: true });
+    expect(read({ paid: false, details: pending })).toEqual({ paid: false, isKnown: true });
     expect(read({ paid: false, status: 'pending', preimage: null, details: pending })).toEqual({
       paid: false,
+      isKnown: true,
     });
-    expect(read({ paid: false, status: 'failed', details: pending })).toEqual({ paid: false });
+    expect(read({ paid: false, status: 'failed', details: pending })).toEqual({ paid: false, isKnown: true });
   });
 
   it('is not unpaid because another payment is', () => {
@@ -146,7 +147,7 @@ describe('a look-up', () => {
           return;
         }
         if (!answer.paid) {
-          expect(answer).toEqual({ paid: false });
+          expect(answer).toEqual({ paid: false, isKnown: true });
           expect(JSON.parse(text).paid).toBe(false);
           return;
         }

@@ -97,7 +97,7 @@ describe('a message', () => {
     await fetch(method === 'POST' ? `${channel}?data=${data}` : `${channel}/${data}`, { method });
     await until('the lie is heard', () => heard.length === 1);
     expect(heard).toEqual([paymentHash]);
-    expect(await lnbits.lookUp(paymentHash)).toEqual({ paid: false });
+    expect(await lnbits.lookUp(paymentHash)).toEqual({ paid: false, isKnown: true });
   });
 
   it('that names no payment is ignored', async () => {

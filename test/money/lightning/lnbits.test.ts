@@ -59,7 +59,7 @@ describe.each(lnbitsVersions)('LNbits %s', (version) => {
     const { node, connect } = await useLnbits({ version, clock });
     const lnbits = connect({ clock: later });
     const { paymentHash } = await lnbits.createInvoice(request);
-    expect(await lnbits.lookUp(paymentHash)).toEqual({ paid: false });
+    expect(await lnbits.lookUp(paymentHash)).toEqual({ paid: false, isKnown: true });
     await node.pay(paymentHash);
     expect(await lnbits.lookUp(paymentHash)).toEqual({
       paid: true,
@@ -130,7 +130,7 @@ describe.each(lnbitsVersions)('LNbits %s', (version) => {
     const { paymentHash } = await lnbits.createInvoice(request);
     await node.pay(paymentHash);
     node.invoices.delete(paymentHash);
-    expect(await lnbits.lookUp(paymentHash)).toEqual({ paid: false });
+    expect(await lnbits.lookUp(paymentHash)).toEqual({ paid: false, isKnown: false });
     expect(lnbits.reachable).toBe(true);
   });
 
@@ -139,7 +139,7 @@ describe.each(lnbitsVersions)('LNbits %s', (version) => {
     const { paymentHash } = await connect().createInvoice(request);
     const stranger = connect({ invoiceKey: 'f'.repeat(32) });
     expect(await refusal(stranger.createInvoice(request))).toBe('LNbits answered 404.');
-    expect(await stranger.lookUp(paymentHash)).toEqual({ paid: false });
+    expect(await stranger.lookUp(paymentHash)).toEqual({ paid: false, isKnown: true });
     await node.pay(paymentHash);
     expect(await refusal(stranger.lookUp(paymentHash))).toBe(
       'LNbits gives no details of a payment: the key is of another wallet.',
@@ -219,7 +219,7 @@ describe('an answer that is none', () => {
     const { paymentHash } = await lnbits.createInvoice(request);
     node.faults.answers = 'backend';
     await node.pay(paymentHash);
-    expect(await lnbits.lookUp(paymentHash)).toEqual({ paid: false });
+    expect(await lnbits.lookUp(paymentHash)).toEqual({ paid: false, isKnown: true });
     expect(await refusal(lnbits.createInvoice(request))).toBe('LNbits answered 520.');
     node.faults.answers = 'sound';
     expect(await lnbits.lookUp(paymentHash)).toMatchObject({ paid: true });
@@ -230,7 +230,7 @@ describe('an answer that is none', () => {
     node.faults.delayMs = 50;
     const lnbits = connect();
     const { paymentHash } = await lnbits.createInvoice(request);
-    expect(await lnbits.lookUp(paymentHash)).toEqual({ paid: false });
+    expect(await lnbits.lookUp(paymentHash)).toEqual({ paid: false, isKnown: true });
   });
 
   it('is known when nobody is there, and LNbits is asked again when it is back', async () => {
@@ -240,7 +240,7 @@ describe('an answer that is none', () => {
     await node.close();
     expect(await refusal(lnbits.lookUp(paymentHash))).toBe('LNbits cannot be reached (ECONNREFUSED).');
     await node.start();
-    expect(await lnbits.lookUp(paymentHash)).toEqual({ paid: false });
+    expect(await lnbits.lookUp(paymentHash)).toEqual({ paid: false, isKnown: true });
   });
 
   it('is told without the key when the key itself is the fault', async () => {
