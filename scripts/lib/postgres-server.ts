@@ -27,6 +27,17 @@ function unprivileged(): { uid: number; gid: number } | Record<string, never> {
   return { uid: id('-u'), gid: id('-g') };
 }
 
+/** Runs SQL without parameters on a connection of its own. */
+export async function runStatement(url: string, sql: string): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
+
 /** Runs initdb and starts Postgres with the programs of a folder; waits until it answers. */
 export async function startPostgres(programs: string): Promise<PostgresServer> {
   const folder = await mkdtemp(join(tmpdir(), 'satwire-postgres-'));
@@ -50,15 +61,7 @@ export async function startPostgres(programs: string): Promise<PostgresServer> {
   let running: ChildProcess | undefined;
   const url = (database: string) => `postgres://postgres@127.0.0.1:${port}/${database}`;
 
-  async function administer(sql: string): Promise<void> {
-    const client = new Client({ connectionString: url('postgres') });
-    await client.connect();
-    try {
-      await client.query(sql);
-    } finally {
-      await client.end();
-    }
-  }
+  const administer = (sql: string) => runStatement(url('postgres'), sql);
 
   async function start(): Promise<void> {
     const server = spawn(

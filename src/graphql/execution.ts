@@ -1,6 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
-import { backoffMs } from '../platform/backoff.ts';
 import { isUnavailable } from '../platform/errors.ts';
 import type { Delivery, Subscription } from '../platform/feed/subscribe.ts';
 import { type Context, freshContext } from './context.ts';
@@ -14,9 +12,6 @@ export const cursorOf: unique symbol = Symbol('cursor');
 export interface DeliveredResult extends ExecutionResult {
   readonly [cursorOf]: string;
 }
-
-/** While an event cannot be executed, it is tried again at least this often; ms. */
-const longestRetryMs = 5_000;
 
 /**
  * Runs a subscription. Other than graphql-js, each batch of events is executed with a context of its own: one
@@ -33,7 +28,6 @@ export async function subscribeFresh(
   context.onPosition?.(deliveries.position);
   let batch: object | undefined;
   let batchContext = context;
-  const over = new AbortController();
 
   async function executeEvent(delivery: Delivery): Promise<DeliveredResult> {
     // Within the execution it would be an error at a place of the result, and the event would be skipped.
@@ -46,15 +40,14 @@ export async function subscribeFresh(
     return Object.assign(result, { [cursorOf]: delivery.cursor });
   }
 
-  async function executeOnceAnswered(delivery: Delivery): Promise<DeliveredResult> {
+  /** Nothing when the subscription ends first: an event without its data must not be taken for delivered. */
+  async function executeOnceAnswered(delivery: Delivery): Promise<DeliveredResult | undefined> {
     for (let attempts = 1; ; attempts += 1) {
       const result = await executeEvent(delivery);
-      if (over.signal.aborted || !result.errors?.some((error) => isUnavailable(rootCause(error))))
-        return result;
+      if (!result.errors?.some((error) => isUnavailable(rootCause(error)))) return result;
       // What was not loaded is loaded anew.
       batch = undefined;
-      const pauseMs = Math.min(backoffMs(attempts), longestRetryMs);
-      await pause(pauseMs, undefined, { signal: over.signal }).catch(() => {});
+      if (!(await deliveries.pause(attempts))) return undefined;
     }
   }
 
@@ -63,14 +56,14 @@ export async function subscribeFresh(
       const step = await deliveries.next();
       if (step.done) return { done: true, value: undefined };
       try {
-        return { done: false, value: await executeOnceAnswered(step.value) };
+        const value = await executeOnceAnswered(step.value);
+        return value ? { done: false, value } : { done: true, value: undefined };
       } catch (error) {
         await deliveries.return();
         throw error;
       }
     },
     async return() {
-      over.abort();
       await deliveries.return();
       return { done: true, value: undefined };
     },

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Client } from 'pg';
+import { runStatement } from '../../scripts/lib/postgres-server.ts';
 
 /** What the global setup has started; see there. */
 function server(): string {
@@ -10,15 +10,7 @@ function server(): string {
 const urlOf = (database: string) => new URL(`/${database}`, server()).href;
 
 /** Runs one statement on the tests' Postgres, outside of any test's database. */
-async function administer(sql: string): Promise<void> {
-  const client = new Client({ connectionString: urlOf('postgres') });
-  await client.connect();
-  try {
-    await client.query(sql);
-  } finally {
-    await client.end();
-  }
-}
+const administer = (sql: string) => runStatement(urlOf('postgres'), sql);
 
 /** A database of a test's own. */
 export interface TestDatabase {

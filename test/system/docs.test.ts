@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { access, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { Client } from 'pg';
 import { expect, it, onTestFinished } from 'vitest';
+import { runStatement } from '../../scripts/lib/postgres-server.ts';
 import { startTestApp, temporaryFolder } from '../support/app.ts';
 import { examplesIn, patternOf, runExamples, unrunBlocks } from '../support/documents.ts';
 import { createJob, openSession, watchJob } from '../support/operations.ts';
@@ -39,9 +39,7 @@ const givingNewEpoch: Readonly<Record<string, (folder: string, url: string) => P
   },
   async Postgres(_folder, url) {
     const [, statements] = /```sql\n(.*?)```/s.exec(await readFile('docs/operations.md', 'utf8')) ?? [];
-    const client = new Client({ connectionString: url });
-    await client.connect();
-    await client.query(statements as string).finally(() => client.end());
+    await runStatement(url, statements as string);
   },
 };
 

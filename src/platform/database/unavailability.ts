@@ -18,7 +18,7 @@ const connectionExceptions = /^(08|53|57P)/;
 
 /** What pg says, without a code, of connections that it could not make or has lost. */
 const messages =
-  /^(Connection terminated|Client has encountered a connection error|Query read timeout)|timeout/;
+  /^(Connection terminated|Client has encountered a connection error|Query read timeout|timeout expired|timeout exceeded when trying to connect)/;
 
 /** Whether a driver's error says that the database does not answer, and nothing of the statement. */
 export function isUnavailability(error: unknown): boolean {

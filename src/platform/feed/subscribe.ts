@@ -46,12 +46,17 @@ export interface SubscribeOptions {
 /** A running subscription: `position` is the cursor at which it began. */
 export interface Subscription extends AsyncIterableIterator<Delivery> {
   readonly position: string;
+  /**
+   * Waits before something that failed is tried again, the longer the more often it has failed.
+   * @returns false as soon as the subscription has ended.
+   */
+  pause(failures: number): Promise<boolean>;
   return(): Promise<IteratorResult<Delivery>>;
 }
 
 const pageSize = 100;
 
-/** While the log cannot be read, it is tried again at least this often; ms. */
+/** What fails is tried again at least this often; ms. */
 const longestRetryMs = 5_000;
 
 /**
@@ -172,24 +177,27 @@ export async function subscribe(
     });
   }
 
-  /** Waits before the log is read again; ends with the subscription. */
-  function pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+  async function pause(times: number): Promise<boolean> {
+    if (!ended)
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, Math.min(backoffMs(times), longestRetryMs));
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    return !ended;
   }
 
   /** Who has gone does not care for what failed meanwhile, and who stays waits until the log can be read. */
   async function afterFailure(error: unknown): Promise<void> {
     if (ended) return;
+    if (!isUnavailable(error)) {
+      end();
+      throw error;
+    }
     failures += 1;
-    if (isUnavailable(error)) return pause(Math.min(backoffMs(failures), longestRetryMs));
-    end();
-    throw error;
+    await pause(failures);
   }
 
   function end(): void {
@@ -205,6 +213,7 @@ export async function subscribe(
 
   const subscription: Subscription = {
     position: beginning(),
+    pause,
     async next() {
       while (!ended) {
         const value = page.shift();

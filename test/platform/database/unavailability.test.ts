@@ -13,6 +13,7 @@ it.each([
   'Connection terminated due to connection timeout',
   'timeout exceeded when trying to connect',
   'Query read timeout',
+  'timeout expired',
   'Client has encountered a connection error and is not queryable',
 ])('of the database is what says "%s"', (message) => {
   expect(isUnavailability(new Error(message))).toBe(true);
@@ -22,6 +23,6 @@ it.each(['23505', '40P01', '42P01', '22P02', 'ENOENT', ''])('is not what has the
   expect(isUnavailability(Object.assign(new Error('Connection terminated'), { code }))).toBe(false);
 });
 
-it('is not what a bug says', () => {
-  expect(isUnavailability(new TypeError('x is not a function'))).toBe(false);
+it.each(['x is not a function', 'The work has no timeout'])('is not what a bug says: %s', (message) => {
+  expect(isUnavailability(new TypeError(message))).toBe(false);
 });

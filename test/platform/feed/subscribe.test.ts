@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { getEventListeners } from 'node:events';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { unavailable } from '../../../src/platform/errors.ts';
 import {
   type Delivery,
@@ -589,6 +589,20 @@ describe('a subscription ends', () => {
     expect(await reading).toEqual(done);
     await subscription.return();
     expect(node.hub.size()).toEqual({ topics: 0, members: 0 });
+  });
+
+  it('also while somebody waits to try again', async () => {
+    const node = start();
+    const ending = new AbortController();
+    const subscription = await subscribe(node, { topic: freshTopic(), signal: ending.signal });
+    expect(await subscription.pause(1)).toBe(true);
+    // No timer goes off: it is the end alone that ends the wait.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const waiting = subscription.pause(1);
+    ending.abort();
+    expect(await waiting).toBe(false);
+    expect(await subscription.pause(1)).toBe(false);
   });
 
   it('quietly when the log cannot be read and its reader has gone', async () => {
