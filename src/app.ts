@@ -2,8 +2,14 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { configuredAgent, openBus, openDatabase, openLightning, type Replacements } from './components.ts';
 import { type Config, isLoopback } from './config.ts';
 import type { Services } from './graphql/context.ts';
+import { createDelivery } from './graphql/delivery.ts';
+import { createMaskError } from './graphql/errors.ts';
+import { createBatches } from './graphql/loaders.ts';
+import { buildSchema } from './graphql/schema.ts';
+import { anyDocuments, readTrustedDocuments } from './graphql/trusted-documents.ts';
 import { agentWork, createJobs } from './jobs/commands.ts';
 import { createAgentWorker } from './jobs/worker.ts';
+import { createLimits } from './limits.ts';
 import { checkWork, createInvoices } from './money/invoices.ts';
 import { createLedger } from './money/ledger.ts';
 import { createOpenInvoices } from './money/open-invoices.ts';
@@ -11,7 +17,9 @@ import { createReconciler, reconcileWork, scheduleReconciler } from './money/rec
 import { createAccessTokens } from './platform/auth/access-tokens.ts';
 import { createAuthenticate } from './platform/auth/authenticate.ts';
 import { createConnections } from './platform/auth/connections.ts';
-import { createRevocations, followRevocations } from './platform/auth/revocations.ts';
+import { createReconnectTickets } from './platform/auth/reconnect-tickets.ts';
+import { createRefresh } from './platform/auth/refresh.ts';
+import { createRevocations, followRevocations, presentRevocation } from './platform/auth/revocations.ts';
 import { deriveSecret, loadSecret, loadSharedSecret } from './platform/auth/secrets.ts';
 import { createTicketStreams } from './platform/auth/ticket-streams.ts';
 import { createTickets } from './platform/auth/tickets.ts';
@@ -46,6 +54,10 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
   const clock = replaced.clock ?? systemClock;
   const onError = (error: unknown) => logger.error({ err: error }, 'background failure');
 
+  const documents =
+    config.trustedDocuments === undefined
+      ? anyDocuments
+      : await readTrustedDocuments(config.trustedDocuments, buildSchema());
   const db = await openDatabase(config, replaced, onError);
   const generated = await (db.exclusive ? loadSecret(config.dataDir) : loadSharedSecret(db));
   const ownSecret = config.serverSecret ?? config.jwtSecret;
@@ -93,6 +105,8 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
   const tickets = createTickets({ db, clock });
   const ticketStreams = await createTicketStreams({ bus, clock });
   const revocations = createRevocations({ db, log, clock });
+  const reconnectTickets = createReconnectTickets({ db, clock });
+  const refresh = createRefresh({ authenticate });
   const idempotency = createIdempotency({ clock });
   const queue = createWorkQueue({ db, clock });
   const ledger = createLedger({ clock });
@@ -138,6 +152,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
         () => db.transaction((tx) => ledger.fold(tx)),
         () => idempotency.forgetExpired(db),
         () => tickets.forgetExpired(),
+        () => reconnectTickets.forgetExpired(),
       ]),
       ...(agent && {
         [agentWork]: createAgentWorker({ db, jobs, agent, attempts: config.agentAttempts, onError }),
@@ -151,6 +166,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
 
   const services: Services = {
     db,
+    batches: createBatches(db),
     feeds,
     ledger,
     invoices,
@@ -159,6 +175,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     tickets,
     ticketStreams,
     revocations,
+    refresh,
     stubLightning,
   };
   let draining = false;
@@ -169,16 +186,29 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     // Whoever tries things out on this machine has them all to themselves.
     return config.stubMode && address !== undefined && isLoopback(address) ? undefined : address;
   };
+  const maskError = createMaskError((error) => {
+    metrics.unexpectedErrors.inc();
+    logger.error({ err: error }, 'unexpected error');
+  });
+  const delivery = createDelivery({
+    services,
+    maskError,
+    onNotShareable: () => metrics.notShareable.inc(),
+  });
+  const limits = await createLimits(config, bus, clock);
   const yoga = createGraphqlServer({
     services,
     authenticate,
     connections,
-    logger,
+    delivery,
+    maskError,
+    documents,
+    limits: limits.connections,
+    mutationLimit: limits.mutationLimit,
     webSocket: () =>
       config.websocketEnabled
         ? { path: config.websocketPath, port: webSocketHttp && ports.webSocket }
         : undefined,
-    onUnexpected: () => metrics.unexpectedErrors.inc(),
     addressOf,
     allowedOrigins: config.allowedOrigins,
     maximumBodyBytes: config.limitBodyBytes,
@@ -202,15 +232,23 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
 
   const webSocket = config.websocketEnabled
     ? createWebSocketTransport({
+        services,
         yoga,
+        delivery,
+        documents,
         authenticate,
+        reconnectTickets,
         connections,
+        limits: limits.connections,
         path: config.websocketPath,
         pagePort: () => ports.http,
         addressOf,
         allowedOrigins: config.allowedOrigins,
         maximumMessageBytes: config.limitMessageBytes,
         maximumOperations: config.limitSubscriptionsPerConnection,
+        messageRate: limits.messageRate,
+        outboxLimits: { socketBytes: config.limitConnectionBytes, totalBytes: config.limitBufferedBytes },
+        idleMs: config.limitIdleSeconds * 1_000,
       })
     : undefined;
   const webSocketHttp =
@@ -225,7 +263,9 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
   await scheduleHousekeeping(db, queue, clock);
   await scheduleReconciler(db, queue, clock);
   const stopping = new AbortController();
-  const following = followRevocations(feeds, connections, stopping.signal, onError);
+  // Before the first connection: who is on it was authenticated after this.
+  const revoked = await presentRevocation(feeds);
+  const following = followRevocations(feeds, revoked, connections, stopping.signal, onError);
   runner.start();
 
   ports.http = await listen(http, config.port, config.host);
@@ -260,6 +300,8 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
       await lightning.close();
       await following;
       await hub.close();
+      limits.close();
+      connections.close();
       await bus.close();
       await db.close();
     },

@@ -15,6 +15,16 @@ const wholeNumber = (minimum: number, maximum: number) => {
     .refine((value) => value >= minimum && value <= maximum, message);
 };
 
+/** A number that bounds something; 0 for no bound. */
+const limit = (minimum: number, maximum: number) => {
+  const message = `must be 0 or a whole number from ${minimum} to ${maximum}`;
+  return z
+    .string()
+    .regex(/^\d+$/, message)
+    .transform(Number)
+    .refine((value) => value === 0 || (value >= minimum && value <= maximum), message);
+};
+
 const sats = (minimum: number) => wholeNumber(minimum, MAX_SATS).transform(BigInt);
 
 const boolean = () =>
@@ -160,18 +170,49 @@ const variables = z.object({
   LOG_LEVEL: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .prefault('info')
     .describe('Least severe log lines that are written.'),
-  LIMIT_MESSAGE_BYTES: wholeNumber(1_024, 64 * MEBIBYTE)
-    .prefault('65536')
-    .describe('Largest WebSocket message taken from a client, in bytes.'),
-  LIMIT_BODY_BYTES: wholeNumber(1_024, 64 * MEBIBYTE)
-    .prefault('131072')
-    .describe('Largest HTTP request body, in bytes.'),
+  LIMIT_CONNECTIONS_PER_IP: wholeNumber(0, 1_000_000)
+    .prefault('200')
+    .describe(
+      'Most sockets and streams open at a time from one IP address (IPv6: a /64); 0 is no limit. Not counted on loopback in stub mode.',
+    ),
+  LIMIT_CONNECTIONS_PER_VIEWER: wholeNumber(0, 1_000_000)
+    .prefault('100')
+    .describe('Most sockets and streams open at a time of one user, or of one access token; 0 is no limit.'),
   LIMIT_SUBSCRIPTIONS_PER_CONNECTION: wholeNumber(0, 1_000_000)
     .prefault('100')
-    .describe('Most subscriptions open on one connection at a time; 0 is no limit.'),
+    .describe('Most operations running on one connection at a time; 0 is no limit.'),
+  LIMIT_MESSAGES_PER_SECOND: wholeNumber(0, 1_000_000)
+    .prefault('50')
+    .describe('Most messages taken from one WebSocket, per second; 0 is no limit.'),
+  LIMIT_MUTATIONS_PER_MINUTE: wholeNumber(0, 1_000_000)
+    .prefault('600')
+    .describe(
+      'Most mutations of one user, of one access token, or of one IP address without either, per minute; 0 is no limit. The role SERVICE has none.',
+    ),
+  LIMIT_MESSAGE_BYTES: limit(1_024, 64 * MEBIBYTE)
+    .prefault('65536')
+    .describe('Largest WebSocket message taken from a client, in bytes; 0 is no limit.'),
+  LIMIT_BODY_BYTES: limit(1_024, 64 * MEBIBYTE)
+    .prefault('131072')
+    .describe('Largest HTTP request body, in bytes; 0 is no limit.'),
+  LIMIT_IDLE_SECONDS: wholeNumber(0, YEAR_SECONDS)
+    .prefault('300')
+    .describe('A socket without any operation for this long is closed, in seconds; 0 is never.'),
+  LIMIT_CONNECTION_BYTES: limit(1_024, 1_024 * MEBIBYTE)
+    .prefault('262144')
+    .describe('Most bytes that wait to be sent on one connection; 0 is no limit.'),
+  LIMIT_BUFFERED_BYTES: limit(1_024, 1_048_576 * MEBIBYTE)
+    .prefault('268435456')
+    .describe('Most bytes that wait to be sent on all connections together; 0 is no limit.'),
   LIMIT_OPEN_INVOICES: wholeNumber(0, 1_000_000)
     .prefault('20')
     .describe('Most unpaid invoices open at a time for one caller, and for one IP address; 0 is no limit.'),
+  TRUSTED_DOCUMENTS: z
+    .string()
+    .optional()
+    .describe(
+      'Path of a manifest of documents (JSON). With it no other document is executed. Unset: any is.',
+    ),
   NODE_ENV: z
     .string()
     .optional()

@@ -1,5 +1,6 @@
 import { type App, startApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
+import { ManifestError } from './graphql/trusted-documents.ts';
 import { FolderLockedError } from './platform/database/folder-lock.ts';
 import { DatabaseTooNewError } from './platform/database/migrate.ts';
 import { PublicError } from './platform/errors.ts';
@@ -66,7 +67,7 @@ function stubLines(base: string): string[] {
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof PublicError) return `${error.message} ${codeOf(error.cause)}`;
-  const expected = [ConfigError, FolderLockedError, DatabaseTooNewError].some(
+  const expected = [ConfigError, FolderLockedError, DatabaseTooNewError, ManifestError].some(
     (kind) => error instanceof kind,
   );
   return expected ? error.message : String(error.stack);

@@ -8,4 +8,6 @@ export const migrations: readonly URL[] = [
   './sessions/0006-sessions.sql',
   './platform/auth/0007-secret.sql',
   './money/0008-open-invoices.sql',
+  './platform/log/0009-retention.sql',
+  './platform/auth/0010-reconnect-tickets.sql',
 ].map((path) => new URL(path, import.meta.url));

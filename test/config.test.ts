@@ -47,9 +47,16 @@ describe('defaults', () => {
       sessionIdleSeconds: 86_400,
       drainSeconds: 10,
       logLevel: 'info',
+      limitConnectionsPerIp: 200,
+      limitConnectionsPerViewer: 100,
+      limitSubscriptionsPerConnection: 100,
+      limitMessagesPerSecond: 50,
+      limitMutationsPerMinute: 600,
       limitMessageBytes: 65_536,
       limitBodyBytes: 131_072,
-      limitSubscriptionsPerConnection: 100,
+      limitIdleSeconds: 300,
+      limitConnectionBytes: 262_144,
+      limitBufferedBytes: 268_435_456,
       limitOpenInvoices: 20,
       stubMode: true,
     });
@@ -105,10 +112,18 @@ it('reads every variable', () => {
     SESSION_IDLE_SECONDS: '3',
     DRAIN_SECONDS: '0',
     LOG_LEVEL: 'silent',
+    LIMIT_CONNECTIONS_PER_IP: '1',
+    LIMIT_CONNECTIONS_PER_VIEWER: '2',
+    LIMIT_SUBSCRIPTIONS_PER_CONNECTION: '0',
+    LIMIT_MESSAGES_PER_SECOND: '3',
+    LIMIT_MUTATIONS_PER_MINUTE: '4',
     LIMIT_MESSAGE_BYTES: '2048',
     LIMIT_BODY_BYTES: '4096',
-    LIMIT_SUBSCRIPTIONS_PER_CONNECTION: '0',
+    LIMIT_IDLE_SECONDS: '5',
+    LIMIT_CONNECTION_BYTES: '8192',
+    LIMIT_BUFFERED_BYTES: '1099511627776',
     LIMIT_OPEN_INVOICES: '0',
+    TRUSTED_DOCUMENTS: 'manifest.json',
     NODE_ENV: 'test',
     UNKNOWN: 'ignored',
   });
@@ -148,10 +163,18 @@ it('reads every variable', () => {
     sessionIdleSeconds: 3,
     drainSeconds: 0,
     logLevel: 'silent',
+    limitConnectionsPerIp: 1,
+    limitConnectionsPerViewer: 2,
+    limitSubscriptionsPerConnection: 0,
+    limitMessagesPerSecond: 3,
+    limitMutationsPerMinute: 4,
     limitMessageBytes: 2048,
     limitBodyBytes: 4096,
-    limitSubscriptionsPerConnection: 0,
+    limitIdleSeconds: 5,
+    limitConnectionBytes: 8192,
+    limitBufferedBytes: 1_099_511_627_776,
     limitOpenInvoices: 0,
+    trustedDocuments: 'manifest.json',
     nodeEnv: 'test',
     stubMode: false,
   });
@@ -196,6 +219,16 @@ describe('one variable', () => {
     ['EVAL_PRICE_SATS', '1.5'],
     ['LOG_LEVEL', 'loud'],
     ['LIMIT_BODY_BYTES', '64k'],
+    ['LIMIT_BODY_BYTES', '1023'],
+    ['LIMIT_BODY_BYTES', '67108865'],
+    ['LIMIT_MESSAGE_BYTES', '1'],
+    ['LIMIT_CONNECTION_BYTES', '1073741825'],
+    ['LIMIT_BUFFERED_BYTES', '1099511627777'],
+    ['LIMIT_CONNECTIONS_PER_IP', '1000001'],
+    ['LIMIT_CONNECTIONS_PER_VIEWER', '-1'],
+    ['LIMIT_MESSAGES_PER_SECOND', '0.5'],
+    ['LIMIT_MUTATIONS_PER_MINUTE', 'many'],
+    ['LIMIT_IDLE_SECONDS', '31536001'],
     ['ALLOWED_ORIGINS', '*'],
     ['ALLOWED_ORIGINS', 'app.example'],
     ['ALLOWED_ORIGINS', 'ftp://app.example'],
@@ -218,8 +251,27 @@ describe('one variable', () => {
     expect(faults({ [variable]: value })).toEqual([]);
   });
 
+  it.each([
+    'CONNECTIONS_PER_IP',
+    'CONNECTIONS_PER_VIEWER',
+    'SUBSCRIPTIONS_PER_CONNECTION',
+    'MESSAGES_PER_SECOND',
+    'MUTATIONS_PER_MINUTE',
+    'MESSAGE_BYTES',
+    'BODY_BYTES',
+    'IDLE_SECONDS',
+    'CONNECTION_BYTES',
+    'BUFFERED_BYTES',
+    'OPEN_INVOICES',
+  ])('LIMIT_%s=0 is no limit', (name) => {
+    expect(faults({ [`LIMIT_${name}`]: '0' })).toEqual([]);
+  });
+
   it('says what is wrong', () => {
     expect(faults({ PORT: 'http' })).toEqual(['PORT must be a whole number from 0 to 65535']);
+    expect(faults({ LIMIT_MESSAGE_BYTES: '1' })).toEqual([
+      'LIMIT_MESSAGE_BYTES must be 0 or a whole number from 1024 to 67108864',
+    ]);
     expect(faults({ LOG_LEVEL: 'x' })).toEqual([
       'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent',
     ]);

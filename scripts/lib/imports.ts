@@ -37,6 +37,7 @@ const WHOLE_FILES: Record<string, Place> = {
   'src/main.ts': { room: 'entry', layer: 'the entry' },
   'src/app.ts': { room: 'entry', layer: 'the entry' },
   'src/components.ts': { room: 'entry', layer: 'the entry' },
+  'src/limits.ts': { room: 'entry', layer: 'the entry' },
   'src/migrations.ts': { room: 'entry', layer: 'the entry' },
   'src/config.ts': { room: 'config', layer: 'the config' },
   'src/graphql/schema.ts': { room: 'graphql', layer: 'the schema' },

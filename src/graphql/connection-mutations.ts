@@ -29,6 +29,31 @@ builder.mutationField('createTicket', (t) =>
   }),
 );
 
+const RefreshTokenInput = builder.inputType('RefreshTokenInput', {
+  description: 'The token that takes the place of the present one.',
+  fields: (t) => ({
+    token: t.string({ required: true, description: 'A newer token of the same user.' }),
+  }),
+});
+
+const RefreshTokenPayload = builder.objectRef<{ readonly expiresAt: Date }>('RefreshTokenPayload').implement({
+  description: 'The token that counts on this socket from now on.',
+  fields: (t) => ({
+    expiresAt: t.expose('expiresAt', { type: 'DateTime', description: 'When it expires.' }),
+  }),
+});
+
+builder.mutationField('refreshToken', (t) =>
+  t.field({
+    type: RefreshTokenPayload,
+    authScopes: { user: true },
+    description:
+      'Puts a new token in the place of the one that this WebSocket was opened with: its subscriptions go on, and those that the new token does not allow end with an error. For 25 seconds after the present token has expired, this is all that can be sent. With a refused token, the present one stays. Errors: UNAUTHENTICATED, FORBIDDEN (of another user), BAD_USER_INPUT (over HTTP, or an access token), UNAVAILABLE.',
+    args: { input: t.arg({ type: RefreshTokenInput, required: true, description: 'The new token.' }) },
+    resolve: (_root, { input }, { connection, services }) => services.refresh(connection, input.token),
+  }),
+);
+
 const SignOutPayload = builder.objectRef<{ readonly signedOut: true }>('SignOutPayload').implement({
   description: 'What signing out has done.',
   fields: (t) => ({

@@ -3,6 +3,7 @@ import type { Invoices } from '../money/invoices.ts';
 import type { Ledger } from '../money/ledger.ts';
 import type { StubLightning } from '../money/lightning/stub.ts';
 import type { Connection } from '../platform/auth/connections.ts';
+import type { Refresh } from '../platform/auth/refresh.ts';
 import type { Revocations } from '../platform/auth/revocations.ts';
 import type { TicketStreams } from '../platform/auth/ticket-streams.ts';
 import type { Tickets } from '../platform/auth/tickets.ts';
@@ -10,10 +11,13 @@ import type { Viewer } from '../platform/auth/viewer.ts';
 import type { Database } from '../platform/database/database.ts';
 import type { Feeds } from '../platform/feed/subscribe.ts';
 import type { Sessions } from '../sessions/commands.ts';
+import type { TopicView } from './access.ts';
+import type { Batches } from './loaders.ts';
 
 /** What resolvers call. */
 export interface Services {
   readonly db: Database;
+  readonly batches: Batches;
   readonly feeds: Feeds;
   readonly ledger: Ledger;
   readonly invoices: Invoices;
@@ -22,6 +26,7 @@ export interface Services {
   readonly tickets: Tickets;
   readonly ticketStreams: TicketStreams;
   readonly revocations: Revocations;
+  readonly refresh: Refresh;
   /** The stub Lightning backend; absent with a real one. */
   readonly stubLightning: StubLightning | undefined;
 }
@@ -31,18 +36,14 @@ export interface Context {
   readonly services: Services;
   readonly connection: Connection;
   readonly viewer: Viewer;
+  /** Within a subscription, what its subscribers were found to be to its topic. */
+  readonly view?: TopicView | undefined;
   /** Where the request came from, as far as that is counted; see `clientAddress`. */
   readonly address: string | undefined;
   /** Where a subscription goes on, if its transport knows better than its `after` argument. */
   readonly resumeAfter: string | undefined;
   /** Hears the cursor at which a subscription begins. */
   readonly onPosition?: ((cursor: string) => void) | undefined;
-  /** Loaders by what they load; see `loaderOf`. */
-  readonly loaders: Map<object, unknown>;
-}
-
-/** A context for one more execution, which sees nothing that an earlier one has loaded. */
-export function freshContext<C extends Context>(context: C): C {
-  // On the prototype chain, as whoever built the context may have given it fields that cannot be copied.
-  return Object.create(context, { loaders: { value: new Map(), enumerable: true } }) as C;
+  /** What has been loaded, by what loads it and by key; see `load`. */
+  readonly loaders: Map<object, Map<string, Promise<unknown>>>;
 }

@@ -46,6 +46,8 @@ export function documentError(error: GraphQLError, code: CodesOfDocuments): Grap
   return leaving(error, error.message, { code }, { http: ofWellFormedRequest() });
 }
 
+export type MaskError = ReturnType<typeof createMaskError>;
+
 /**
  * Turns any error into one that may leave the server: public errors with their code, errors of the request
  * itself as they are, everything else as "Unexpected error.".

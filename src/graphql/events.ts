@@ -1,11 +1,11 @@
-import type { Delivery, SubscribeOptions, Subscription } from '../platform/feed/subscribe.ts';
-import { subscribe } from '../platform/feed/subscribe.ts';
+import type { Delivery } from '../platform/feed/rendering.ts';
 import { cursorExpired, encodeCursor, parseCursor } from '../platform/log/cursor.ts';
 import type { LogRow, TopicHead } from '../platform/log/event.ts';
 import { builder } from './builder.ts';
 import { type ConnectionArguments, listConnection } from './connections.ts';
 import type { Context } from './context.ts';
 import { typeOfEvent } from './event-types.ts';
+import type { Watch, WatchingContext } from './watch.ts';
 
 export const EventRef = builder.interfaceRef<Delivery>('Event').implement({
   description:
@@ -45,13 +45,10 @@ export function fact<Value extends string | number | boolean | null>(
   return event.facts[name] as Value;
 }
 
-/** Subscribes an operation to a feed: from where its transport says, else from its `after`. */
-export function watch(context: Context, options: Omit<SubscribeOptions, 'signal'>): Promise<Subscription> {
-  return subscribe(context.services.feeds, {
-    ...options,
-    after: context.resumeAfter ?? options.after,
-    signal: context.connection.signal,
-  });
+/** Subscribes whoever asks to what they were found to be allowed to watch. */
+export function watch(context: Context, what: Watch): Promise<AsyncIterable<Delivery>> {
+  // What is told are not the deliveries but what becomes of them, and by then GraphQL's part is done.
+  return (context as WatchingContext).begin(what) as Promise<AsyncIterable<Delivery>>;
 }
 
 export const EventConnection = builder.connectionObject(
@@ -96,5 +93,5 @@ export async function eventConnection({ services }: Context, topic: string, args
 }
 
 function toDelivery(row: LogRow): Delivery {
-  return { event: row.event, cursor: encodeCursor(row), batch: row };
+  return { event: row.event, cursor: encodeCursor(row) };
 }

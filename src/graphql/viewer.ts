@@ -86,8 +86,10 @@ builder.subscriptionField('activity', (t) =>
     args: {
       after: t.arg({ type: 'Cursor', description: 'Everything behind this cursor first.' }),
     },
-    subscribe: (_root, { after }, context) =>
-      watch(context, { topic: activityTopic(requireUser(context.viewer).id), after }),
+    subscribe: (_root, { after }, context) => {
+      const { id } = requireUser(context.viewer);
+      return watch(context, { topic: activityTopic(id), after, view: { access: 'OWNER', userId: id } });
+    },
     resolve: (delivery) => delivery,
   }),
 );

@@ -3,8 +3,17 @@ import { listConnection } from '../graphql/connections.ts';
 import { watch } from '../graphql/events.ts';
 import { idempotencyKey, idempotencyKeyDescription, textBetween } from '../graphql/input.ts';
 import { ViewerRef } from '../graphql/viewer.ts';
+import type { View } from '../platform/auth/viewer.ts';
 import { agentJobsTopic, jobTopic } from './events.ts';
-import { AgentJobRef, AgentJobStateEnum, changedJob, findJob, JobEventRef, JobRef } from './graphql.ts';
+import {
+  AgentJobRef,
+  AgentJobStateEnum,
+  accessToJob,
+  changedJob,
+  findJob,
+  JobEventRef,
+  JobRef,
+} from './graphql.ts';
 import { type JobView, listJobs } from './queries.ts';
 
 /** The longest prompt, in UTF-16 code units. */
@@ -128,6 +137,7 @@ builder.subscriptionField('jobUpdated', (t) =>
         topic: jobTopic(job.id),
         after,
         snapshot: { type: 'JobSnapshot', facts: { jobId: job.id } },
+        view: { access: accessToJob(context, job) as View, objectId: job.id },
       });
     },
     resolve: (delivery) => delivery,
@@ -141,7 +151,8 @@ builder.subscriptionField('agentJobReady', (t) =>
     description:
       'An evaluation (JobPaymentConfirmed) or work (JobWorkStarted) is due. SERVICE. Live from now without `after`. Errors: UNAUTHENTICATED, FORBIDDEN, BAD_USER_INPUT, CURSOR_EXPIRED.',
     args: { after: t.arg({ type: 'Cursor', description: 'Everything behind this cursor first.' }) },
-    subscribe: (_root, { after }, context) => watch(context, { topic: agentJobsTopic, after }),
+    subscribe: (_root, { after }, context) =>
+      watch(context, { topic: agentJobsTopic, after, view: { access: 'SERVICE' } }),
     resolve: (delivery) => delivery,
   }),
 );

@@ -1,12 +1,12 @@
+import { accessTo } from '../graphql/access.ts';
 import { builder } from '../graphql/builder.ts';
 import type { Context } from '../graphql/context.ts';
 import { EventConnection, EventRef, eventConnection, fact, SnapshotReasonEnum } from '../graphql/events.ts';
 import { load } from '../graphql/loaders.ts';
 import { NodeRef, registerNode } from '../graphql/node.ts';
 import { InvoiceRef, loadInvoice, ReturnReasonEnum } from '../money/graphql.ts';
-import { viewOf } from '../platform/auth/viewer.ts';
 import { forbidden } from '../platform/errors.ts';
-import type { Delivery } from '../platform/feed/subscribe.ts';
+import type { Delivery } from '../platform/feed/rendering.ts';
 import { isId } from '../platform/ids.ts';
 import { encodeCursor } from '../platform/log/cursor.ts';
 import { type JobEventType, jobTopic } from './events.ts';
@@ -38,9 +38,13 @@ export async function findJob(context: Context, id: string): Promise<JobView> {
   return job;
 }
 
+/** How whoever asks stands to a job; undefined when it is not theirs to see. */
+export const accessToJob = (context: Context, { id, ownerUser }: JobView) =>
+  accessTo(context, { userId: ownerUser, objectId: id });
+
 async function seenJob(context: Context, id: string): Promise<JobView | undefined> {
   const job = isId('job', id) ? await load(context, jobsByIds, (row) => row.id, id) : undefined;
-  return job && viewOf(context.viewer, { userId: job.ownerUser, objectId: job.id }) ? job : undefined;
+  return job && accessToJob(context, job) ? job : undefined;
 }
 
 /** A job that a command has just changed: read anew. */

@@ -3,7 +3,7 @@ import type { Sats } from '../money/sats.ts';
 import type { Queryable, Transaction } from '../platform/database/database.ts';
 import { type Page, readPageOf } from '../platform/database/page.ts';
 import { type FeedColumns, feedColumns } from '../platform/log/columns.ts';
-import type { AgentJobState } from './machine.ts';
+import { type AgentJobState, isAgentDue, nextState } from './machine.ts';
 
 export interface AgentJob {
   readonly id: string;
@@ -48,4 +48,10 @@ export function listJobs(
   page: Page,
 ): Promise<JobView[]> {
   return readPageOf<JobView>(db, 'agent_jobs', viewColumns, { owner_user: ownerUser, state }, page);
+}
+
+/** Whether a job goes on: the agent has something to do, or the owner still has time to pay. */
+export async function isJobOpen(db: Queryable, id: string): Promise<boolean> {
+  const rows = await db.query<{ state: AgentJobState }>('SELECT state FROM agent_jobs WHERE id = $1', [id]);
+  return rows.some(({ state }) => isAgentDue(state) || nextState(state, 'EXPIRE') !== undefined);
 }

@@ -4,12 +4,12 @@ import type { Context } from '../graphql/context.ts';
 import { watch } from '../graphql/events.ts';
 import { idempotencyKey, idempotencyKeyDescription, textBetween } from '../graphql/input.ts';
 import { ViewerRef } from '../graphql/viewer.ts';
+import type { Watch } from '../graphql/watch.ts';
 import { InvoiceRef, loadInvoice } from '../money/graphql.ts';
-import { viewOf } from '../platform/auth/viewer.ts';
+import type { View } from '../platform/auth/viewer.ts';
 import { badInput, forbidden } from '../platform/errors.ts';
-import type { SubscribeOptions } from '../platform/feed/subscribe.ts';
 import { sessionTopic } from './events.ts';
-import { findSession, SessionDebitedRef, SessionEventRef, SessionRef } from './graphql.ts';
+import { accessToSession, findSession, SessionDebitedRef, SessionEventRef, SessionRef } from './graphql.ts';
 import { listSessions, type SessionView, sessionsByIds } from './queries.ts';
 
 /** The longest memo, in UTF-16 code units. */
@@ -18,7 +18,7 @@ const longestMemo = 640;
 /** A session that only its owner may change. */
 async function ownSession(context: Context, id: string): Promise<SessionView> {
   const session = await findSession(context, id);
-  if (viewOf(context.viewer, { userId: session.ownerUser, objectId: id }) !== 'OWNER') throw forbidden();
+  if (accessToSession(context, session) !== 'OWNER') throw forbidden();
   return session;
 }
 
@@ -222,10 +222,11 @@ builder.mutationField('closeSession', (t) =>
 async function watchSession(
   context: Context,
   id: string,
-  options: Pick<SubscribeOptions, 'after' | 'filter' | 'snapshot'>,
+  options: Pick<Watch, 'after' | 'types' | 'snapshot'>,
 ) {
   const session = await findSession(context, id);
-  return watch(context, { topic: sessionTopic(session.id), ...options });
+  const view = { access: accessToSession(context, session) as View, objectId: session.id };
+  return watch(context, { topic: sessionTopic(session.id), view, ...options });
 }
 
 builder.subscriptionField('sessionUpdated', (t) =>
@@ -255,7 +256,7 @@ builder.subscriptionField('sessionDebited', (t) =>
       after: t.arg({ type: 'Cursor', description: 'Everything behind this cursor first.' }),
     },
     subscribe: (_root, { id, after }, context) =>
-      watchSession(context, id, { after, filter: (event) => event.type === 'SessionDebited' }),
+      watchSession(context, id, { after, types: ['SessionDebited'] }),
     resolve: (delivery) => delivery,
   }),
 );

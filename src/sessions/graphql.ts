@@ -1,3 +1,4 @@
+import { accessTo } from '../graphql/access.ts';
 import { builder } from '../graphql/builder.ts';
 import { listConnection } from '../graphql/connections.ts';
 import type { Context } from '../graphql/context.ts';
@@ -6,9 +7,8 @@ import { load } from '../graphql/loaders.ts';
 import { NodeRef, registerNode } from '../graphql/node.ts';
 import { InvoiceRef, loadInvoice, ReturnReasonEnum } from '../money/graphql.ts';
 import { type Invoice, listInvoices } from '../money/invoice-queries.ts';
-import { viewOf } from '../platform/auth/viewer.ts';
 import { forbidden } from '../platform/errors.ts';
-import type { Delivery } from '../platform/feed/subscribe.ts';
+import type { Delivery } from '../platform/feed/rendering.ts';
 import { isId } from '../platform/ids.ts';
 import { encodeCursor } from '../platform/log/cursor.ts';
 import { type SessionEventType, sessionTopic } from './events.ts';
@@ -30,11 +30,13 @@ const SessionStateEnum = builder.enumType('SessionState', {
   ) as Record<(typeof sessionStates)[number], { description: string }>,
 });
 
+/** How whoever asks stands to a session; undefined when it is not theirs to see. */
+export const accessToSession = (context: Context, { id, ownerUser }: SessionView) =>
+  accessTo(context, { userId: ownerUser, objectId: id });
+
 async function seenSession(context: Context, id: string): Promise<SessionView | undefined> {
   const session = isId('ses', id) ? await load(context, sessionsByIds, (row) => row.id, id) : undefined;
-  return session && viewOf(context.viewer, { userId: session.ownerUser, objectId: session.id })
-    ? session
-    : undefined;
+  return session && accessToSession(context, session) ? session : undefined;
 }
 
 /** A session by its id, if the viewer may see it. */

@@ -3,7 +3,7 @@ import type { Sats } from '../money/sats.ts';
 import type { Queryable, Transaction } from '../platform/database/database.ts';
 import { type Page, readPageOf } from '../platform/database/page.ts';
 import { type FeedColumns, feedColumns } from '../platform/log/columns.ts';
-import type { SessionState } from './machine.ts';
+import { nextState, type SessionState } from './machine.ts';
 
 export interface Session {
   readonly id: string;
@@ -44,4 +44,10 @@ export async function lockSession(tx: Transaction, id: string): Promise<Session 
 /** A user's sessions, newest first. */
 export function listSessions(db: Queryable, ownerUser: string, page: Page): Promise<SessionView[]> {
   return readPageOf<SessionView>(db, 'sessions', viewColumns, { owner_user: ownerUser }, page);
+}
+
+/** Whether a session goes on: it can still be closed. */
+export async function isSessionOpen(db: Queryable, id: string): Promise<boolean> {
+  const rows = await db.query<{ state: SessionState }>('SELECT state FROM sessions WHERE id = $1', [id]);
+  return rows.some(({ state }) => nextState(state, 'CLOSE') !== undefined);
 }

@@ -1,4 +1,4 @@
-import { GraphQLError, getOperationAST } from 'graphql';
+import { type DocumentNode, GraphQLError, getOperationAST, type OperationDefinitionNode } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { documentError } from '../graphql/errors.ts';
 import { badInput } from '../platform/errors.ts';
@@ -25,11 +25,7 @@ export function useRequestErrors(): Plugin<RequestContext> {
     onParse() {
       return ({ result, context, replaceParseResult }) => {
         if (result instanceof GraphQLError) replaceParseResult(documentError(result, 'GRAPHQL_PARSE_FAILED'));
-        else if (!getOperationAST(result, context.params.operationName))
-          throw badInput(
-            'operationName',
-            'It must name an operation of the document, unless there is only one.',
-          );
+        else requireOperation(result as DocumentNode, context.params.operationName);
       };
     },
 
@@ -47,4 +43,17 @@ export function useRequestErrors(): Plugin<RequestContext> {
         setResult(result.map((error) => documentError(error, 'GRAPHQL_VALIDATION_FAILED')));
     },
   };
+}
+
+/**
+ * The operation of a document that a request asks for.
+ * @throws PublicError BAD_USER_INPUT when it names none.
+ */
+export function requireOperation(
+  document: DocumentNode,
+  operationName: string | undefined,
+): OperationDefinitionNode {
+  const operation = getOperationAST(document, operationName);
+  if (operation) return operation;
+  throw badInput('operationName', 'It must name an operation of the document, unless there is only one.');
 }

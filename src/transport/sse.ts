@@ -1,14 +1,15 @@
 import type { ExecutionResult, GraphQLError } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import type { Frame } from '../graphql/delivery.ts';
 import { httpStatus, rootCause, UnknownEventError } from '../graphql/errors.ts';
-import { cursorOf, type DeliveredResult } from '../graphql/execution.ts';
+import type { Connection } from '../platform/auth/connections.ts';
 
 /** What a streaming response has to know of its request. */
 export interface StreamState {
   /** The cursor at which the subscription begins; set once it has started. */
   position: string | undefined;
-  /** Aborted when the connection is over, which ends the subscription too. */
-  readonly signal: AbortSignal;
+  /** When it is over, the subscription is too. */
+  readonly connection: Connection;
 }
 
 /** How soon a client is told to reconnect; ms. */
@@ -55,7 +56,7 @@ function acceptsEventStream(request: Request): boolean {
   return String(request.headers.get('accept')).includes('text/event-stream');
 }
 
-function isStream(result: unknown): result is AsyncIterable<DeliveredResult> {
+function isStream(result: unknown): result is AsyncIterable<Frame | ExecutionResult> {
   return typeof result === 'object' && result !== null && Symbol.asyncIterator in result;
 }
 
@@ -70,34 +71,33 @@ function statusOf({ extensions: { code, http } }: GraphQLError): number {
 }
 
 function encode(
-  results: AsyncIterable<DeliveredResult>,
-  { position, signal }: StreamState,
+  results: AsyncIterable<Frame | ExecutionResult>,
+  { position, connection }: StreamState,
   pingEveryMs: number,
 ): ReadableStream {
   const iterator = results[Symbol.asyncIterator]();
-  const encoder = new TextEncoder();
   let pings: NodeJS.Timeout | undefined;
   return new ReadableStream(
     {
       start(controller) {
         const id = position === undefined ? '' : `id: ${position}\n`;
-        controller.enqueue(encoder.encode(`:\n\nretry: ${retryMs}\n${id}\n`));
-        if (signal.aborted) return;
+        controller.enqueue(Buffer.from(`:\n\nretry: ${retryMs}\n${id}\n`));
+        if (connection.isOver) return;
         pings = setInterval(() => {
-          if (Number(controller.desiredSize) > 0) controller.enqueue(encoder.encode(':\n\n'));
+          if (Number(controller.desiredSize) > 0) controller.enqueue(Buffer.from(':\n\n'));
         }, pingEveryMs);
         // A client that is gone without having read all of it asks for no more.
-        signal.addEventListener('abort', () => clearInterval(pings));
+        connection.onOver(() => clearInterval(pings));
       },
       async pull(controller) {
         const { done, value } = await iterator.next();
         if (!done && !needsNewerServer(value)) {
-          controller.enqueue(encoder.encode(toEvent(value)));
+          controller.enqueue('payload' in value ? eventOf(value) : Buffer.from(errorEvent(value)));
           return;
         }
         clearInterval(pings);
         // Without `complete` where the subscription is not over: the client reconnects.
-        if (done && !signal.aborted) controller.enqueue(encoder.encode('event: complete\ndata:\n\n'));
+        if (done && !connection.isOver) controller.enqueue(Buffer.from('event: complete\ndata:\n\n'));
         controller.close();
       },
     },
@@ -105,11 +105,21 @@ function encode(
   );
 }
 
-function needsNewerServer({ errors }: DeliveredResult): boolean {
-  return rootCause(errors?.[0]) instanceof UnknownEventError;
+function needsNewerServer(value: Frame | ExecutionResult): boolean {
+  return 'errors' in value && rootCause(value.errors?.[0]) instanceof UnknownEventError;
 }
 
-function toEvent(result: DeliveredResult): string {
-  const id = result[cursorOf] === undefined ? '' : `id: ${result[cursorOf]}\n`;
-  return `${id}event: next\ndata: ${JSON.stringify(result)}\n\n`;
+/** What has been written for one stream is written for all that are sent the same. */
+const written = new WeakMap<Frame, Uint8Array>();
+
+function eventOf(frame: Frame): Uint8Array {
+  const known = written.get(frame);
+  if (known) return known;
+  const event = Buffer.from(`id: ${frame.cursor}\nevent: next\ndata: ${frame.payload}\n\n`, 'latin1');
+  written.set(frame, event);
+  return event;
+}
+
+function errorEvent(result: ExecutionResult): string {
+  return `event: next\ndata: ${JSON.stringify(result)}\n\n`;
 }

@@ -1,163 +1,274 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type ExecutionArgs, type ExecutionResult, GraphQLError } from 'graphql';
-import { CloseCode, type ServerOptions } from 'graphql-ws';
-import { type Extra, useServer } from 'graphql-ws/use/ws';
-import { WebSocket, WebSocketServer } from 'ws';
-import { httpStatus, rootCause, UnknownEventError } from '../graphql/errors.ts';
-import type { Authenticate, Credentials } from '../platform/auth/authenticate.ts';
-import type { Connection, Connections, EndReason } from '../platform/auth/connections.ts';
-import { isOriginAllowed, splitList, targetOf } from './request.ts';
+import { type ExecutionArgs, type ExecutionResult, GraphQLError, OperationTypeNode } from 'graphql';
+import { CloseCode, GRAPHQL_TRANSPORT_WS_PROTOCOL, makeServer, type ServerOptions } from 'graphql-ws';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Services } from '../graphql/context.ts';
+import type { DeliverySystem } from '../graphql/delivery.ts';
+import { rootCause, UnknownEventError } from '../graphql/errors.ts';
+import type { Documents } from '../graphql/trusted-documents.ts';
+import type { Connections } from '../platform/auth/connections.ts';
+import { Subscription } from '../platform/feed/subscription.ts';
+import { Bucket, type TimedRate } from '../platform/limits/rate.ts';
+import { type ConnectionLimits, refusedUpgradeResponse } from './connection-limits.ts';
+import { createKnownDocuments } from './documents.ts';
+import { createHeartbeat } from './heartbeat.ts';
+import { createOutboxes, type OutboxLimits } from './outbox.ts';
+import { refreshedPong, refusedPong, tokenInPing } from './ping.ts';
+import { isOriginAllowed, targetOf } from './request.ts';
+import { requireOperation } from './request-errors.ts';
+import { type Closing, Socket } from './socket.ts';
+import { createSocketConnections, goingAway, type SocketConnections } from './socket-connections.ts';
+import { RefusedOperation, SocketSubscription } from './socket-subscription.ts';
 import type { Yoga } from './yoga.ts';
 
 interface Dependencies {
+  readonly services: Services;
   readonly yoga: Yoga;
-  readonly authenticate: Authenticate;
+  readonly delivery: DeliverySystem;
+  readonly documents: Documents;
+  readonly authenticate: Parameters<typeof createSocketConnections>[0]['authenticate'];
+  readonly reconnectTickets: Parameters<typeof createSocketConnections>[0]['reconnectTickets'];
   readonly connections: Connections;
+  readonly limits: ConnectionLimits;
   readonly path: string;
   /** Where this server's own pages are, which may be on another port. */
   readonly pagePort: () => number;
   /** Where a request came from, as far as that is counted. */
   readonly addressOf: (request: IncomingMessage) => string | undefined;
   readonly allowedOrigins: readonly string[];
+  /** The largest message taken from a client; bytes, 0 for any. */
   readonly maximumMessageBytes: number;
   /** How many operations one socket may have running; 0 for any number. */
   readonly maximumOperations: number;
+  /** How many messages one socket may send; an amount of 0 for any number. */
+  readonly messageRate: TimedRate;
+  readonly outboxLimits: OutboxLimits;
+  /** A socket without any operation for this long is closed; ms, 0 for never. */
+  readonly idleMs: number;
 }
-
-/** Close codes beside those of graphql-ws; clients reconnect at all of these. */
-const closeCodes = { goingAway: 1001, serviceRestart: 1012, tryAgainLater: 1013 } as const;
 
 /** How long a client may take to answer a close, before its connection is cut; ms. */
 const closeWithinMs = 3_000;
 
-const endings: Readonly<Record<EndReason, readonly [code: number, reason: string]>> = {
-  TOKEN_EXPIRED: [CloseCode.Forbidden, 'Token expired'],
-  TOKEN_REVOKED: [CloseCode.Unauthorized, 'Token revoked'],
-  REPLACED: [closeCodes.goingAway, 'Replaced'],
-  SHUTDOWN: [closeCodes.goingAway, 'Going away'],
-};
+/** In how many fragments a message may come. */
+const maximumFragments = 64;
 
-/** An operation that was refused: told as an `error` message, which graphql-ws sends for what is thrown. */
-class RefusedOperation extends Error {
-  readonly errors: readonly GraphQLError[];
+const serviceRestart: Closing = [1012, 'Newer server needed'];
+const tooManyMessages: Closing = [4430, 'Too many messages'];
+const unexpectedMessage: Closing = [CloseCode.BadRequest, 'Invalid message received'];
+const internalError: Closing = [CloseCode.InternalServerError, 'Internal server error'];
 
-  constructor(errors: readonly GraphQLError[]) {
-    super('refused');
-    this.errors = errors;
-  }
+interface Extra extends Record<PropertyKey, unknown> {
+  readonly socket: Socket;
 }
 
-interface SocketExtra extends Extra, Record<PropertyKey, unknown> {
-  connection?: Connection;
-}
-
-type Options = ServerOptions<Record<string, unknown>, SocketExtra>;
+type Options = ServerOptions<Record<string, unknown>, Extra>;
 type EnvelopedArgs = ExecutionArgs & {
-  rootValue: { execute: (args: ExecutionArgs) => unknown; subscribe: (args: ExecutionArgs) => unknown };
+  rootValue: { execute: (args: ExecutionArgs) => ExecutionResult };
 };
+
+/** What graphql-ws makes of a socket. */
+interface Handlers {
+  readonly socket: Socket;
+  hear: (text: string) => Promise<void>;
+  closed: (code: number, reason: string) => unknown;
+}
 
 /** graphql-transport-ws. An operation that is refused gets an `error` message, and the socket lives. */
 export function createWebSocketTransport(deps: Dependencies) {
-  const {
-    yoga,
-    authenticate,
-    connections,
-    path,
-    pagePort,
-    addressOf,
-    allowedOrigins,
-    maximumMessageBytes,
-    maximumOperations,
-  } = deps;
+  const { services, yoga, delivery, documents, limits, path, pagePort, addressOf, allowedOrigins } = deps;
+  const { maximumMessageBytes, maximumOperations, messageRate, idleMs } = deps;
   const socketOptions = {
     noServer: true,
     maxPayload: maximumMessageBytes,
+    maxFragments: maximumFragments,
     closeTimeout: closeWithinMs,
     perMessageDeflate: false,
+    handleProtocols: (named: ReadonlySet<string>) =>
+      named.has(GRAPHQL_TRANSPORT_WS_PROTOCOL) ? GRAPHQL_TRANSPORT_WS_PROTOCOL : (false as const),
   };
   const sockets = new WebSocketServer(socketOptions);
+  const outboxes = createOutboxes(deps.outboxLimits);
+  const heartbeat = createHeartbeat({ clock: messageRate.clock, idleMs });
+  const known = createKnownDocuments();
+  const handlers = new WeakMap<WebSocket, Handlers>();
+  const socketConnections: SocketConnections = createSocketConnections({
+    ...deps,
+    maskError: yoga.maskError,
+    authorize,
+  });
+
+  /** The context of an operation on a socket whose connection is known. */
+  const contextOf = ({ connection, address }: ReturnType<typeof acknowledged>) => ({
+    services,
+    connection,
+    viewer: connection.viewer,
+    address,
+    resumeAfter: undefined,
+    loaders: new Map(),
+  });
+
+  /** Decides anew who may watch what, as the viewer has changed. */
+  async function authorize(socket: Socket): Promise<void> {
+    for (const running of socket.subscriptions) {
+      const contextValue = contextOf(acknowledged(socket));
+      const refusal = await delivery.authorize({ ...running.args, contextValue }, running.subscription);
+      if (refusal) running.refuse(refusal);
+    }
+  }
+
+  function prepare(
+    query: string,
+    operationName: string | undefined,
+    enveloped: ReturnType<Yoga['getEnveloped']>,
+  ) {
+    const found = known.get(query);
+    if (found) return found;
+    const document = enveloped.parse(query);
+    const errors = enveloped.validate(enveloped.schema, document);
+    if (errors.length > 0) throw new RefusedOperation({ errors });
+    requireOperation(document, operationName);
+    return known.add(query, document);
+  }
 
   const options: Options = {
-    async onConnect({ connectionParams, extra }) {
-      try {
-        const viewer = await authenticate(credentialsIn(connectionParams));
-        // Who has gone meanwhile closes no second time.
-        if (extra.socket.readyState !== WebSocket.OPEN) return false;
-        extra.connection = connections.open(viewer, (reason) => extra.socket.close(...endings[reason]));
-        return true;
-      } catch (error) {
-        extra.socket.close(...refusalOf(yoga.maskError(error)));
-        return false;
-      }
-    },
+    onConnect: ({ connectionParams, extra }) => socketConnections.open(extra.socket, connectionParams ?? {}),
 
-    async onSubscribe({ extra, subscriptions }, _id, { query, operationName, variables }) {
+    async onSubscribe({ extra: { socket }, subscriptions }, _id, payload) {
+      socket.running = subscriptions;
       if (maximumOperations > 0 && Object.keys(subscriptions).length > maximumOperations)
         return [tooManyOperations(maximumOperations)];
       try {
-        const params = {
-          query,
-          operationName: operationName ?? undefined,
-          variables: variables ?? undefined,
-        };
+        const operationName = payload.operationName ?? undefined;
+        const variables = payload.variables ?? undefined;
+        const query = documents.resolve(payload) ?? payload.query;
         const enveloped = yoga.getEnveloped({
-          connection: extra.connection,
-          address: addressOf(extra.request),
-          params,
+          ...acknowledged(socket),
+          params: { query, operationName, variables },
         });
-        const document = enveloped.parse(query);
-        const errors = enveloped.validate(enveloped.schema, document);
-        if (errors.length > 0) return errors;
-        const args: EnvelopedArgs = {
-          schema: enveloped.schema,
-          document,
-          operationName: operationName ?? null,
-          variableValues: variables ?? null,
+        const { document, text } = prepare(query, operationName, enveloped);
+        const operation = requireOperation(document, operationName);
+        socketConnections.requireFresh(acknowledged(socket).connection, operation);
+        // It is kept as long as the operation: one text for all who sent the same.
+        (payload as { query: string }).query = text;
+        const args = { schema: enveloped.schema, document, operationName, variableValues: variables };
+        if (operation.operation === OperationTypeNode.SUBSCRIPTION)
+          return { ...args, contextValue: contextOf(acknowledged(socket)) };
+        return {
+          ...args,
           contextValue: await enveloped.contextFactory(),
-          rootValue: { execute: enveloped.execute, subscribe: enveloped.subscribe },
+          rootValue: { execute: enveloped.execute },
         };
-        return args;
       } catch (error) {
+        if (error instanceof RefusedOperation) return error.result.errors;
         return [yoga.maskError(error)];
       }
     },
 
-    execute: (args) => (args as EnvelopedArgs).rootValue.execute(args) as ExecutionResult,
-    subscribe: (args) => (args as EnvelopedArgs).rootValue.subscribe(args) as ExecutionResult,
+    execute: (args) => (args as EnvelopedArgs).rootValue.execute(args),
 
-    onOperation(_ctx, _id, _payload, _args, result) {
+    async subscribe(args) {
+      const started = await delivery.start(args);
+      // It is kept as long as the subscription, and of no use any more.
+      args.contextValue = undefined;
+      return started as AsyncIterableIterator<ExecutionResult> | ExecutionResult;
+    },
+
+    onOperation({ extra: { socket } }, id, _payload, args, result) {
+      if (result instanceof Subscription) return new SocketSubscription(socket, id, args, result);
       const { errors, data } = result as ExecutionResult;
-      return errors && data === undefined ? refusing(errors) : undefined;
+      return errors && data === undefined ? refusing({ errors }) : undefined;
     },
 
-    onError({ extra }, _id, _payload, errors) {
+    onError({ extra: { socket } }, _id, _payload, errors) {
       const cause = rootCause(errors[0]);
-      if (cause instanceof RefusedOperation) return cause.errors.map((error) => error.toJSON());
-      if (cause instanceof UnknownEventError)
-        extra.socket.close(closeCodes.serviceRestart, 'Newer server needed');
-      return undefined;
-    },
-
-    onClose({ extra }) {
-      extra.connection?.closed();
+      if (cause instanceof UnknownEventError) socket.close(serviceRestart);
+      const told = cause instanceof RefusedOperation ? cause.result.errors : errors;
+      return told?.map((error) => yoga.maskError(error).toJSON());
     },
   };
-  // Else graphql-ws puts the messages of unexpected errors into the reasons of its closes.
-  const isProd = true;
-  const server = useServer({ ...options, isProd } as ServerOptions<Record<string, unknown>, Extra>, sockets);
+  const server = makeServer(options);
 
-  function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (targetOf(request)?.pathname !== path) refuse(socket, '404 Not Found');
-    else if (!isOriginAllowed(request, allowedOrigins, pagePort())) refuse(socket, '403 Forbidden');
-    else sockets.handleUpgrade(request, socket, head, (ws) => begin(ws, request));
+  function upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    if (targetOf(request)?.pathname !== path) refuse(stream, '404 Not Found');
+    else if (!isOriginAllowed(request, allowedOrigins, pagePort())) refuse(stream, '403 Forbidden');
+    else accept(request, stream, head);
   }
 
-  function begin(socket: WebSocket, request: IncomingMessage): void {
-    sockets.emit('connection', socket, request);
-    // ws closes with the right code what breaks its rules; graphql-ws would print that to the console.
-    socket.removeAllListeners('error');
-    socket.on('error', () => {});
+  function accept(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    const address = addressOf(request);
+    const counted = limits.upgrade(address);
+    if (typeof counted !== 'function') {
+      answerAndClose(stream, refusedUpgradeResponse(counted));
+      return;
+    }
+    stream.once('close', counted);
+    if (stream.destroyed) counted();
+    sockets.handleUpgrade(request, stream, head, (webSocket) => begin(webSocket, stream, address));
+  }
+
+  function begin(webSocket: WebSocket, stream: Duplex, address: string | undefined): void {
+    const messages = messageRate.amount > 0 ? new Bucket(messageRate) : undefined;
+    const socket = new Socket({ webSocket, stream, outboxes, messages, address });
+    socket.onGone(heartbeat.add(socket));
+    const handling: Handlers = { socket, hear: async () => {}, closed: () => {} };
+    handlers.set(webSocket, handling);
+    webSocket.on('message', onMessage);
+    webSocket.on('pong', onPong);
+    webSocket.on('close', onClose);
+    // ws closes with the right code what breaks its rules.
+    webSocket.on('error', ignore);
+    handling.closed = server.opened(
+      {
+        protocol: webSocket.protocol,
+        send: (text) => socket.sendText(text),
+        close: (code, reason) => socket.close([code ?? CloseCode.InternalServerError, reason ?? '']),
+        onMessage: (hear) => {
+          handling.hear = hear;
+        },
+        onPing: (payload) => answerPing(socket, payload),
+      },
+      { socket },
+    );
+  }
+
+  // Functions of all sockets, and not closures of each.
+  function onMessage(this: WebSocket, data: unknown): void {
+    const { socket, hear } = handlers.get(this) as Handlers;
+    socket.isAlive = true;
+    if (socket.messages && !socket.messages.take()) {
+      socket.close(tooManyMessages);
+      return;
+    }
+    hear(String(data)).catch((error) => {
+      // The one thing that graphql-ws throws because of a client: a message that only a server sends.
+      const isClients = error instanceof Error && error.message.startsWith('Unexpected message of type');
+      if (!isClients) yoga.maskError(error);
+      socket.close(isClients ? unexpectedMessage : internalError);
+    });
+  }
+
+  function onPong(this: WebSocket): void {
+    (handlers.get(this) as Handlers).socket.isAlive = true;
+  }
+
+  function onClose(this: WebSocket, code: number, reason: Buffer): void {
+    const { socket, closed } = handlers.get(this) as Handlers;
+    socket.gone();
+    closed(code, String(reason));
+  }
+
+  /** A ping may bring a new token; any other is answered with what it brought. */
+  async function answerPing(socket: Socket, payload: unknown): Promise<void> {
+    const token = tokenInPing(payload);
+    const answer =
+      token === undefined || !socket.connection
+        ? payload
+        : await services
+            .refresh(socket.connection, token)
+            .then(refreshedPong, (error) => refusedPong(yoga.maskError(error)));
+    socket.sendText(JSON.stringify({ type: 'pong', ...(answer !== undefined && { payload: answer }) }));
   }
 
   return {
@@ -170,35 +281,37 @@ export function createWebSocketTransport(deps: Dependencies) {
       return sockets.clients.size;
     },
 
+    /** How much waits to be sent on all sockets; bytes. */
+    get waitingBytes(): number {
+      return outboxes.waitingBytes;
+    },
+
     /** Closes every socket with 1001, and takes no more. */
     async close(): Promise<void> {
-      await server.dispose();
+      heartbeat.close();
+      for (const webSocket of sockets.clients) handlers.get(webSocket)?.socket.close(goingAway);
+      await new Promise<void>((resolve) => {
+        sockets.close(() => resolve());
+      });
     },
   };
 }
 
+const ignore = () => {};
+
+function acknowledged({ connection, address }: Socket) {
+  if (!connection) throw new Error('An operation has come before the acknowledgement.');
+  return { connection, address };
+}
+
 /** Answers an upgrade that is not wanted, and closes. */
-export function refuse(socket: Duplex, status: string): void {
-  socket.on('error', () => {});
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+export function refuse(stream: Duplex, status: string): void {
+  answerAndClose(stream, `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }
 
-function credentialsIn(params: Readonly<Record<string, unknown>> | undefined): Credentials {
-  // GraphiQL sends what its headers editor has, however it is written there.
-  const entries = Object.entries(params ?? {}).map(([name, value]) => [name.toLowerCase(), value] as const);
-  const { authorization, accesstokens, 'x-access-tokens': header } = Object.fromEntries(entries);
-  const tokens = accesstokens ?? header ?? [];
-  return {
-    authorization: authorization == null ? undefined : String(authorization),
-    accessTokens: Array.isArray(tokens) ? tokens.map(String) : splitList(String(tokens)),
-  };
-}
-
-/** Bad credentials are final for a client; with expired ones, or when the fault is ours, it comes back. */
-function refusalOf({ extensions, message }: GraphQLError): [code: number, reason: string] {
-  if (extensions.reason === 'TOKEN_EXPIRED') return [CloseCode.Forbidden, 'Token expired'];
-  if (httpStatus(extensions.code) >= 500) return [closeCodes.tryAgainLater, 'Try again later'];
-  return [CloseCode.Unauthorized, message];
+function answerAndClose(stream: Duplex, response: string): void {
+  stream.on('error', ignore);
+  stream.end(response);
 }
 
 function tooManyOperations(maximum: number): GraphQLError {
@@ -208,7 +321,7 @@ function tooManyOperations(maximum: number): GraphQLError {
 }
 
 /** What graphql-ws turns into an `error` message: a stream that fails before its first result. */
-function refusing(errors: readonly GraphQLError[]): AsyncIterable<ExecutionResult> {
-  const next = () => Promise.reject(new RefusedOperation(errors));
+function refusing(result: ExecutionResult): AsyncIterable<ExecutionResult> {
+  const next = () => Promise.reject(new RefusedOperation(result));
   return { [Symbol.asyncIterator]: () => ({ next }) };
 }

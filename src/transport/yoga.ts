@@ -2,26 +2,31 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { EnvelopArmorPlugin } from '@escape.tech/graphql-armor';
 import { createYoga, type GraphQLParams, type Plugin, type YogaInitialContext } from 'graphql-yoga';
 import type { Context, Services } from '../graphql/context.ts';
-import { createMaskError } from '../graphql/errors.ts';
-import { subscribeFresh } from '../graphql/execution.ts';
+import type { DeliverySystem } from '../graphql/delivery.ts';
+import type { MaskError } from '../graphql/errors.ts';
 import { buildSchema } from '../graphql/schema.ts';
+import type { Documents } from '../graphql/trusted-documents.ts';
 import type { Authenticate } from '../platform/auth/authenticate.ts';
 import type { Connection, Connections } from '../platform/auth/connections.ts';
-import type { Logger } from '../platform/telemetry/logger.ts';
+import { Subscription } from '../platform/feed/subscription.ts';
+import type { ConnectionLimits } from './connection-limits.ts';
 import { type GraphiqlWebSocket, graphiqlPage } from './graphiql.ts';
 import { credentialsOf } from './request.ts';
 import { useRequestErrors } from './request-errors.ts';
 import { type StreamState, useResumableSse } from './sse.ts';
+import { useTrustedDocuments } from './trusted-documents.ts';
 
 interface Dependencies {
   readonly services: Services;
   readonly authenticate: Authenticate;
   readonly connections: Connections;
-  readonly logger: Logger;
+  readonly delivery: DeliverySystem;
+  readonly maskError: MaskError;
+  readonly documents: Documents;
+  readonly limits: ConnectionLimits;
+  readonly mutationLimit: Plugin;
   /** Where GraphiQL finds the WebSocket; read when its page is first asked for. */
   readonly webSocket: () => GraphiqlWebSocket | undefined;
-  /** Hears of each error that was masked. */
-  readonly onUnexpected: () => void;
   /** Where a request came from, as far as that is counted. */
   readonly addressOf: (request: IncomingMessage) => string | undefined;
   readonly allowedOrigins: readonly string[];
@@ -60,18 +65,17 @@ export function createGraphqlServer(deps: Dependencies) {
     services,
     authenticate,
     connections,
-    logger,
-    onUnexpected,
+    delivery,
+    maskError,
+    documents,
+    limits,
+    mutationLimit,
     addressOf,
     allowedOrigins,
     maximumBodyBytes,
   } = deps;
   let page: Promise<string> | undefined;
   const streams = new WeakMap<Request, StreamState>();
-  const maskError = createMaskError((error) => {
-    onUnexpected();
-    logger.error({ err: error }, 'unexpected error');
-  });
 
   /** Whose request this is: by its ticket, or by its headers. */
   async function connect({ request, params }: YogaInitialContext, { res }: NodeContext): Promise<Connection> {
@@ -107,7 +111,7 @@ export function createGraphqlServer(deps: Dependencies) {
       }
       const { request } = initial;
       const connection = await connect(initial, initial);
-      const state: StreamState = { position: undefined, signal: connection.signal };
+      const state: StreamState = { position: undefined, connection };
       streams.set(request, state);
       return {
         ...base,
@@ -121,7 +125,7 @@ export function createGraphqlServer(deps: Dependencies) {
       };
     },
     maskedErrors: { maskError },
-    graphiql: true,
+    graphiql: !documents.areTrusted,
     renderGraphiQL: () => {
       page ??= graphiqlPage(webSocket());
       return page;
@@ -129,7 +133,8 @@ export function createGraphqlServer(deps: Dependencies) {
     landingPage: false,
     multipart: false,
     batching: false,
-    maxRequestBodySize: maximumBodyBytes,
+    // It takes 0 as if nothing fitted.
+    maxRequestBodySize: maximumBodyBytes || false,
     cors:
       allowedOrigins.length === 0
         ? false
@@ -142,7 +147,9 @@ export function createGraphqlServer(deps: Dependencies) {
           },
     logging: false,
     plugins: [
-      useSubscribeFresh(),
+      useTrustedDocuments(documents),
+      useDelivery(delivery, limits),
+      mutationLimit,
       useRequestErrors(),
       EnvelopArmorPlugin(documentLimits) as Plugin,
       useResumableSse((request) => streams.get(request) as StreamState),
@@ -151,10 +158,19 @@ export function createGraphqlServer(deps: Dependencies) {
   return Object.assign(yoga, { maskError });
 }
 
-function useSubscribeFresh(): Plugin {
+/** Runs subscriptions, each of which is a stream over SSE, and counts as a connection. */
+function useDelivery(delivery: DeliverySystem, limits: ConnectionLimits): Plugin {
   return {
     onSubscribe({ setSubscribeFn }) {
-      setSubscribeFn(subscribeFresh);
+      setSubscribeFn(async (args) => {
+        const { connection, address, viewer } = args.contextValue as Context;
+        const release = limits.stream(address, viewer);
+        connection.onOver(release);
+        const started = await delivery.start(args);
+        if (!(started instanceof Subscription)) return started;
+        connection.onOver(() => started.end());
+        return started;
+      });
     },
   };
 }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { type Context, freshContext } from '../../src/graphql/context.ts';
-import { load } from '../../src/graphql/loaders.ts';
+import type { Context } from '../../src/graphql/context.ts';
+import { createBatches, load } from '../../src/graphql/loaders.ts';
 import type { Database } from '../../src/platform/database/database.ts';
 
 interface Row {
@@ -21,10 +21,11 @@ function counting() {
   return { asked, read };
 }
 
-const context = () => ({ services: {}, loaders: new Map() }) as unknown as Context;
+const batches = createBatches({} as Database);
+const context = () => ({ services: { batches }, loaders: new Map() }) as unknown as Context;
 const keyOf = (row: Row) => row.key;
 
-it('reads all that is asked for in a tick at once, each once, and leaves out what is not there', async () => {
+it('reads all that is asked for in a turn at once, by whichever contexts, each once, and leaves out what is not there', async () => {
   const { asked, read } = counting();
   const one = context();
   const keys = ['a', 'nobody', 'b', 'a'];
@@ -32,13 +33,14 @@ it('reads all that is asked for in a tick at once, each once, and leaves out wha
   expect(rows.map((row) => row?.key)).toEqual(['a', undefined, 'b', 'a']);
   expect(await load(one, read, keyOf, 'b')).toBe(rows[2]);
   expect(asked).toEqual([['a', 'nobody', 'b']]);
+  const others = [context(), context()];
+  await Promise.all(others.map((other, index) => load(other, read, keyOf, ['a', 'b'][index] as string)));
+  expect(asked.slice(1)).toEqual([['a', 'b']]);
 });
 
 it('knows nothing of what another context, or another way of reading, has loaded', async () => {
   const [one, two] = [counting(), counting()];
-  const first = context();
-  const second = freshContext(first);
-  for (const each of [first, second, freshContext(second)]) {
+  for (const each of [context(), context(), context()]) {
     await load(each, one.read, keyOf, 'a');
     await load(each, two.read, keyOf, 'a');
   }

@@ -60,7 +60,7 @@ export interface FeedNode extends Feeds {
   readonly errors: unknown[];
   /** How often its feeds have read from the log. */
   readonly reads: { heads: number; readPage: number; readPages: number };
-  /** Appends events in one transaction: the facts of each, and what they say of themselves. */
+  /** Appends events in one transaction: the facts of each, with its type among them unless it is `Kept`. */
   append(topic: string, ...facts: readonly Facts[]): Promise<void>;
   /** Publishes an event that is not kept. */
   tell(topic: string, seq: number, facts: Facts): void;
@@ -113,14 +113,17 @@ export function startFeedNode(
     reads,
     async append(topic, ...facts) {
       await db.transaction(async (tx) =>
-        real.append(tx, ...facts.map((each) => ({ type: 'Kept', facts: each, topics: [topic] }))),
+        real.append(
+          tx,
+          ...facts.map((each) => ({ type: String(each.type ?? 'Kept'), facts: each, topics: [topic] })),
+        ),
       );
     },
     tell(topic, seq, facts) {
       made += 1;
       const event = {
         id: `evt_${topic}_${made}`,
-        type: 'Passing',
+        type: String(facts.type ?? 'Passing'),
         version: 1,
         facts,
         occurredAt: new Date(),

@@ -8,14 +8,18 @@ export interface Random {
 }
 
 /**
- * Random choices for a test, from the seed in TEST_SEED or else any; a test that fails prints its seed. The
- * generator is mulberry32.
+ * Random choices for a test, from the seed in TEST_SEED or else any; a test that fails prints its seed.
  */
 export function seededRandom({ onTestFailed }: Pick<TestContext, 'onTestFailed'>): Random {
   const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 32));
   onTestFailed(() => {
     process.stderr.write(`The random choices were those of TEST_SEED=${seed}.\n`);
   });
+  return randomFrom(seed);
+}
+
+/** Random choices from a seed. The generator is mulberry32. */
+export function randomFrom(seed: number): Random {
   let state = seed;
   function next(): number {
     state = (state + 0x6d2b79f5) | 0;

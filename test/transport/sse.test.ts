@@ -2,6 +2,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createSchema, createYoga } from 'graphql-yoga';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { createConnections } from '../../src/platform/auth/connections.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import { parseCursor } from '../../src/platform/log/cursor.ts';
 import { useResumableSse } from '../../src/transport/sse.ts';
 import { useTestApp } from '../support/app.ts';
@@ -12,6 +14,7 @@ import { connectRaw } from '../support/raw-http.ts';
 import { openStream } from '../support/raw-sse.ts';
 import { refusedDocuments } from '../support/refused-documents.ts';
 import { until } from '../support/until.ts';
+import { anonymous } from '../support/viewers.ts';
 
 const app = useTestApp();
 const activity = 'subscription ($after: Cursor) { activity(after: $after) { __typename id cursor } }';
@@ -207,7 +210,9 @@ describe('an idle stream', () => {
   /** A server whose one subscription says what it is given. */
   async function sayingServer() {
     const say: Array<(text: string) => void> = [];
-    const over = new AbortController();
+    const connections = createConnections({ clock: systemClock });
+    const connection = connections.open(anonymous);
+    onTestFinished(() => connections.close());
     async function* said() {
       for (;;) yield { said: await new Promise<string>((resolve) => say.push(resolve)) };
     }
@@ -215,7 +220,7 @@ describe('an idle stream', () => {
       typeDefs: 'type Query { a: Int } type Subscription { said: String }',
       resolvers: { Subscription: { said: { subscribe: said } } },
     });
-    const state = { position: undefined, signal: over.signal };
+    const state = { position: undefined, connection };
     const yoga = createYoga({ schema, plugins: [useResumableSse(() => state, pingEveryMs)] });
     const server = createServer(yoga).listen(0, '127.0.0.1');
     onTestFinished(() => {
@@ -228,7 +233,7 @@ describe('an idle stream', () => {
       say: async (text: string) => (await until('it is asked', () => say.shift()))(text),
       isAsked: () => say.length > 0,
       /** What happens when the connection is over. */
-      over: () => over.abort(),
+      over: () => connection.closed(),
     };
   }
 

@@ -135,7 +135,9 @@ describe('a ticket', () => {
     const socket = await openSocket(app().webSocketUrl, { params: { authorization: `Bearer ${ticket}` } });
     expect(await socket.closed).toMatchObject({ code: 4401 });
     const webSocketUrl = `${app().webSocketUrl}?ticket=${ticket}`;
-    const anonymous = await openSocket(webSocketUrl, { params: { ticket } });
+    const presented = await openSocket(webSocketUrl, { params: { ticket } });
+    expect(await presented.closed).toMatchObject({ code: 4401 });
+    const anonymous = await openSocket(webSocketUrl);
     anonymous.subscribe('job', watchJob, { id: job.id });
     expect((await anonymous.over('job'))[0].payload[0].extensions.code).toBe('UNAUTHENTICATED');
     expect((await withTicket(ticket, watchJob, { id: job.id })).status).toBe(200);
@@ -188,7 +190,7 @@ describe('the end of a ticket', () => {
     const get = { get: true, parameters: { ticket } };
     const stream = await openStream(aging.url, watchJob, { id: job.id }, get);
     await stream.events(1);
-    standing.advance(1_000);
+    standing.advance(26_000);
     expect(await stream.end()).not.toContain('complete');
     await expectRefused(await openStream(aging.url, watchJob, { id: job.id }, get));
   });

@@ -15,7 +15,7 @@ describe('credentials', () => {
     const clock = standingClock();
     const aging = await startTestApp({}, { clock });
     const { socket } = await watchingSocket(aging, 'alice', 1);
-    clock.advance(1_000);
+    clock.advance(26_000);
     expect(await socket.closed).toEqual({ code: 4403, reason: 'Token expired' });
     expect(socket.of('watch').map(({ type }) => type)).toEqual(['next']);
     await until('its subscription is over', () => aging.hub.size().members === 1);

@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import type { Database } from '../database/database.ts';
-import { type Feeds, subscribe } from '../feed/subscribe.ts';
+import { follow } from '../feed/follow.ts';
+import type { Feeds } from '../feed/subscribe.ts';
 import type { Facts } from '../log/event.ts';
 import type { Log } from '../log/log.ts';
 import type { Connections } from './connections.ts';
@@ -46,21 +47,24 @@ export function createRevocations({ db, log, clock }: Dependencies) {
 /** How long it waits after a failure; ms. */
 const retryMs = 1_000;
 
+/** Where the feed of ended rights stands: what is followed from here misses nothing that is revoked later. */
+export const presentRevocation = ({ log }: Feeds): Promise<string> => log.cursor(topic);
+
 /**
- * Ends this node's connections as rights are revoked, until the signal is aborted. After a failure it goes on
- * where it was.
+ * Ends this node's connections as rights are revoked behind a cursor, until the signal is aborted. After a failure
+ * it goes on where it was.
  */
 export async function followRevocations(
   feeds: Feeds,
+  begin: string,
   connections: Connections,
   signal: AbortSignal,
   onError: (error: unknown) => void,
 ): Promise<void> {
-  let after: string | undefined;
+  let after = begin;
   while (!signal.aborted) {
     try {
-      const revocations = await subscribe(feeds, { topic, after, signal });
-      after = revocations.position;
+      const revocations = await follow(feeds, { topic, after, signal });
       for await (const { event, cursor } of revocations) {
         endRevoked(event.facts, connections);
         after = cursor;

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { Database } from '../database/database.ts';
 import { hashToken } from './access-tokens.ts';
 import { refused } from './authenticate.ts';
-import type { Role } from './tokens.ts';
+import { notRevoked, restoreViewer, type StoredViewer, storeViewer } from './stored-viewer.ts';
 import type { Viewer } from './viewer.ts';
 
 export type Tickets = ReturnType<typeof createTickets>;
@@ -18,12 +18,6 @@ export interface TicketOperation {
   readonly query: string;
   readonly operationName: string | undefined;
   readonly variables: unknown;
-}
-
-interface StoredViewer {
-  readonly user?: { id: string; roles: Role[]; tokenId: string; issuedAt: number; expiresAt: number };
-  readonly objects: string[];
-  readonly bearerObject?: string;
 }
 
 /** How long a ticket of access tokens lasts, as these do not expire; ms. */
@@ -41,7 +35,7 @@ export function createTickets({ db, clock }: Dependencies) {
       const expiresAt = viewer.user?.expiresAt ?? new Date(clock.now() + longestMs);
       await db.query('INSERT INTO tickets (ticket_hash, viewer, expires_at) VALUES ($1, $2::jsonb, $3)', [
         hashToken(ticket),
-        JSON.stringify(store(viewer)),
+        storeViewer(viewer),
         expiresAt,
       ]);
       return { ticket, expiresAt };
@@ -55,17 +49,13 @@ export function createTickets({ db, clock }: Dependencies) {
       const rows = await db.query<{ viewer: StoredViewer }>(
         `UPDATE tickets t SET bound_to = $2
          WHERE ticket_hash = $1 AND expires_at > $3 AND coalesce(bound_to, $2) = $2
-           AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE token_id = t.viewer->'user'->>'tokenId')
-           AND NOT EXISTS (
-             SELECT 1 FROM users u WHERE u.id = t.viewer->'user'->>'id'
-             AND u.tokens_valid_from > to_timestamp((t.viewer->'user'->>'issuedAt')::bigint / 1000.0)
-           )
+           AND ${notRevoked('t.viewer')}
          RETURNING viewer`,
         [hashToken(ticket), hashOperation(operation), new Date(clock.now())],
       );
       const [row] = rows;
       if (!row) throw refused('TOKEN_INVALID');
-      return restore(row.viewer);
+      return restoreViewer(row.viewer);
     },
 
     /** Forgets expired tickets and revocations, a bounded number at once; answers whether there may be more. */
@@ -86,27 +76,4 @@ export function createTickets({ db, clock }: Dependencies) {
 function hashOperation({ query, operationName, variables }: TicketOperation): string {
   const text = JSON.stringify([query, operationName, variables]);
   return createHash('sha256').update(text).digest('hex');
-}
-
-function store({ user, objects, bearerObject }: Viewer): StoredViewer {
-  return {
-    ...(user && {
-      user: {
-        ...user,
-        roles: [...user.roles],
-        issuedAt: user.issuedAt.getTime(),
-        expiresAt: user.expiresAt.getTime(),
-      },
-    }),
-    objects: [...objects],
-    ...(bearerObject !== undefined && { bearerObject }),
-  };
-}
-
-function restore({ user, objects, bearerObject }: StoredViewer): Viewer {
-  return {
-    user: user && { ...user, issuedAt: new Date(user.issuedAt), expiresAt: new Date(user.expiresAt) },
-    objects: new Set(objects),
-    bearerObject,
-  };
 }

@@ -1,3 +1,4 @@
+import { createBatch } from '../batch.ts';
 import type { Bus, BusMessage } from '../bus/bus.ts';
 import type { LogRow, TopicHead } from '../log/event.ts';
 import type { Log } from '../log/log.ts';
@@ -6,7 +7,7 @@ import { createFeed, type Feed } from './feed.ts';
 export type Hub = ReturnType<typeof createHub>;
 
 interface Dependencies {
-  readonly log: Pick<Log, 'heads' | 'readPages'>;
+  readonly log: Pick<Log, 'heads' | 'readPage' | 'readPages'>;
   readonly bus: Bus;
   readonly onError: (error: unknown) => void;
   /** How much of each topic is kept at hand; bytes of facts. */
@@ -29,6 +30,7 @@ const repairPage = 500;
 /** The feeds of this node: one for each watched topic, however many watch it. */
 export function createHub({ log, bus, onError, ringBytes = 262_144, repairEveryMs = 10_000 }: Dependencies) {
   const feeds = new Map<string, Watched>();
+  const heads = createBatch<TopicHead>(async (topics) => log.heads(topics));
   const behind = new Set<string>();
   let reading: Promise<void> | undefined;
   let comparing: Promise<void> | undefined;
@@ -36,15 +38,14 @@ export function createHub({ log, bus, onError, ringBytes = 262_144, repairEveryM
   let lastRepair = Date.now();
 
   function watch(topic: string): Watched {
-    const feed = createFeed(topic, ringBytes);
+    const feed = createFeed(topic, ringBytes, (after, limit) => log.readPage(topic, after, limit));
     const watched: Watched = { feed, ready: Promise.resolve().then(begin), stop: undefined };
     feeds.set(topic, watched);
     return watched;
 
     async function begin(): Promise<void> {
       watched.stop = await bus.listen(topic, (message) => hear(watched, message));
-      const { head } = (await log.heads([topic])).get(topic) as TopicHead;
-      feed.start(head);
+      feed.start((await heads.load(topic)) as TopicHead);
     }
   }
 
@@ -157,6 +158,9 @@ export function createHub({ log, bus, onError, ringBytes = 262_144, repairEveryM
         bus.publish({ kind: 'WAKE', topic, epoch: last.epoch, seq: last.seq });
       }
     },
+
+    /** Where a topic stands in the database: one query for all that are asked for at about the same time. */
+    headOf: async (topic: string): Promise<TopicHead> => (await heads.load(topic)) as TopicHead,
 
     /** Reads what a topic is known to lack. */
     catchUp: (topic: string) => repair([topic]),

@@ -1,33 +1,70 @@
 import type { LogRow } from '../log/event.ts';
 
-/** The newest rows of a topic, contiguous, bounded by the size of their facts. */
-export function createRing(maximumBytes: number) {
+/**
+ * The newest rows of a topic, contiguous, bounded by the size of their facts and of what is kept beside them.
+ * `onDropped` hears the last sequence that no longer fits.
+ */
+export function createRing(maximumBytes: number, onDropped: (seq: number) => void = () => {}) {
   let rows: LogRow[] = [];
   let sizes: number[] = [];
   let bytes = 0;
+  let bytesBeside = 0;
+
+  const sizeOf = (row: LogRow) => Buffer.byteLength(JSON.stringify(row.event.facts));
+
+  function dropOldest(): void {
+    let dropped = 0;
+    while (bytes + bytesBeside > maximumBytes && dropped < rows.length - 1) {
+      bytes -= sizes[dropped] as number;
+      dropped += 1;
+    }
+    if (dropped === 0) return;
+    const last = rows[dropped - 1] as LogRow;
+    rows = rows.slice(dropped);
+    sizes = sizes.slice(dropped);
+    onDropped(last.seq);
+  }
 
   return {
     /** Adds the row that follows the last one. */
     push(row: LogRow): void {
-      const size = Buffer.byteLength(JSON.stringify(row.event.facts));
+      const size = sizeOf(row);
       rows.push(row);
       sizes.push(size);
       bytes += size;
-      let dropped = 0;
-      while (bytes > maximumBytes && dropped < rows.length - 1) {
-        bytes -= sizes[dropped] as number;
-        dropped += 1;
+      dropOldest();
+    },
+
+    /** Adds rows that go right before the first one, as far as they fit. */
+    prepend(older: readonly LogRow[]): void {
+      let added = 0;
+      const addedSizes: number[] = [];
+      while (added < older.length) {
+        const size = sizeOf(older[older.length - 1 - added] as LogRow);
+        if (rows.length + added > 0 && bytes + bytesBeside + size > maximumBytes) break;
+        bytes += size;
+        addedSizes.unshift(size);
+        added += 1;
       }
-      if (dropped > 0) {
-        rows = rows.slice(dropped);
-        sizes = sizes.slice(dropped);
-      }
+      rows = [...older.slice(older.length - added), ...rows];
+      sizes = [...addedSizes, ...sizes];
+    },
+
+    /** Counts bytes that are kept beside the rows, or, when negative, no longer are. */
+    charge(change: number): void {
+      bytesBeside += change;
+      dropOldest();
     },
 
     clear(): void {
       rows = [];
       sizes = [];
       bytes = 0;
+    },
+
+    /** The oldest row's sequence; undefined when there is none. */
+    get first(): number | undefined {
+      return rows[0]?.seq;
     },
 
     /** At most `limit` rows behind a sequence, or undefined when the ring no longer reaches that far back. */

@@ -1,8 +1,10 @@
 import type { Clock } from '../clock.ts';
 import type { Database, Transaction } from '../database/database.ts';
 import { newId } from '../ids.ts';
+import { createWorkQueue } from '../work/queue.ts';
 import { encodeCursor } from './cursor.ts';
 import type { Facts, LogRow, TopicHead } from './event.ts';
+import { trimEvery, trimWork } from './retention.ts';
 
 /** An event to be appended: its facts, and every topic that it belongs to. */
 export interface NewEvent {
@@ -35,6 +37,8 @@ interface Dependencies {
 /** The append-only log: each topic numbered gaplessly from 1, in commit order. */
 export function createLog({ db, clock, onCommitted }: Dependencies) {
   const pending = new WeakMap<Transaction, StampedEvent[]>();
+  // Nothing waits for its work at once: the runner looks for what is due each second by itself.
+  const queue = createWorkQueue({ db, clock });
 
   async function heads(topics: readonly string[]): Promise<ReadonlyMap<string, TopicHead>> {
     const rows = await db.query<{ topic: string; epoch: string; head: bigint; trimmedTo: bigint }>(
@@ -54,6 +58,8 @@ export function createLog({ db, clock, onCommitted }: Dependencies) {
 
   async function flush(tx: Transaction): Promise<void> {
     const rows = await insertEvents(tx, pending.get(tx) as StampedEvent[]);
+    for (const { topic, seq } of rows)
+      if (seq % trimEvery === 0) await queue.schedule(tx, trimWork, topic, new Date(clock.now()));
     tx.afterCommit(() => onCommitted(rows));
   }
 
@@ -105,6 +111,18 @@ export function createLog({ db, clock, onCommitted }: Dependencies) {
     async cursor(topic: string): Promise<string> {
       const { epoch, head } = (await heads([topic])).get(topic) as TopicHead;
       return encodeCursor({ topic, epoch, seq: head });
+    },
+
+    /**
+     * The highest trimmed sequence of a topic's events of these types; 0 when none was. Read it after the heads:
+     * then whoever has seen everything up to it lacks nothing of these types up to their `trimmedTo`.
+     */
+    async lastTrimmed(topic: string, types: readonly string[]): Promise<number> {
+      const [last] = await db.query<{ seq: bigint }>(
+        'SELECT coalesce(max(seq), 0) AS seq FROM trimmed_types WHERE topic = $1 AND type = ANY($2::text[])',
+        [topic, types],
+      );
+      return Number(last?.seq ?? 0);
     },
 
     /** Where these topics stand; a topic without events stands at 0 of the database's epoch. */

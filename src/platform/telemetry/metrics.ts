@@ -53,6 +53,10 @@ export function createMetrics(readings: Readings) {
       'satwire_bus_malformed_messages_total',
       'Messages from Redis that were none of ours.',
     ),
+    notShareable: counter(
+      'satwire_executions_not_shared_total',
+      'Operations that turned out to depend on who watches, and are executed for each.',
+    ),
     workFailures: counter('satwire_work_failures_total', 'Attempts at durable work that failed.'),
     unexpectedErrors: counter('satwire_unexpected_errors_total', 'Errors that were masked.'),
   };

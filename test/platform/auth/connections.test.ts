@@ -1,126 +1,272 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createConnections, type EndReason } from '../../../src/platform/auth/connections.ts';
+import { type ConnectionListener, createConnections } from '../../../src/platform/auth/connections.ts';
 import type { Viewer } from '../../../src/platform/auth/viewer.ts';
-import { systemClock } from '../../../src/platform/clock.ts';
+import { type Clock, systemClock } from '../../../src/platform/clock.ts';
+import { standingClock } from '../../support/clock.ts';
 import { anonymous } from '../../support/viewers.ts';
 
 const day = 24 * 3_600_000;
 
 /** A user whose token lasts for this long; ms. */
-function userFor(lasts: number, tokenId = 'a token'): Viewer {
-  const now = Date.now();
+function userFor(lasts: number, tokenId = 'a token', now = Date.now()): Viewer {
   const user = { id: 'usr_a', roles: [], tokenId, issuedAt: new Date(now), expiresAt: new Date(now + lasts) };
   return { ...anonymous, user };
 }
 
-/** Why each connection was ended, in order. */
-function listen(): { ended: EndReason[]; onEnd: (reason: EndReason) => void } {
-  const ended: EndReason[] = [];
-  return { ended, onEnd: (reason) => ended.push(reason) };
+/** All that a connection's listener was told, in order. */
+function listen(): { told: string[]; listener: ConnectionListener } {
+  const told: string[] = [];
+  return {
+    told,
+    listener: {
+      ended: (reason) => told.push(reason),
+      expiring: (ms) => told.push(`expires in ${ms}`),
+      refreshed: () => told.push('refreshed'),
+    },
+  };
+}
+
+const opened: Array<ReturnType<typeof createConnections>> = [];
+
+function build(clock: Clock = systemClock) {
+  const connections = createConnections({ clock });
+  opened.push(connections);
+  return connections;
 }
 
 beforeEach(() => {
   vi.useFakeTimers();
 });
 afterEach(() => {
+  for (const each of opened.splice(0)) each.close();
+  expect(vi.getTimerCount()).toBe(0);
   vi.useRealTimers();
 });
 
-describe('a connection', () => {
-  it('ends when its token does, and not before', () => {
-    const connections = createConnections({ clock: systemClock });
-    const { ended, onEnd } = listen();
-    const { signal } = connections.open(userFor(60_000), onEnd);
-    vi.advanceTimersByTime(59_999);
-    expect([ended, signal.aborted, connections.size]).toEqual([[], false, 1]);
+describe('a token', () => {
+  it('is warned of 30 seconds before its end, and has 25 of grace behind it', () => {
+    const connections = build();
+    const { told, listener } = listen();
+    const connection = connections.open(userFor(60_000), listener);
+    const state = () => [told, connection.isExpired, connection.isOver, connections.size];
+    vi.advanceTimersByTime(29_999);
+    expect(state()).toEqual([[], false, false, 1]);
     vi.advanceTimersByTime(1);
-    expect([ended, signal.aborted, connections.size]).toEqual([['TOKEN_EXPIRED'], true, 0]);
-  });
-
-  it('ends when its token does, also when no timer reaches that far', () => {
-    const connections = createConnections({ clock: systemClock });
-    const { ended, onEnd } = listen();
-    connections.open(userFor(60 * day), onEnd);
-    vi.advanceTimersByTime(60 * day - 1);
-    expect(ended).toEqual([]);
+    expect(state()).toEqual([['expires in 30000'], false, false, 1]);
+    vi.advanceTimersByTime(29_999);
+    expect(state()).toEqual([['expires in 30000'], false, false, 1]);
     vi.advanceTimersByTime(1);
-    expect(ended).toEqual(['TOKEN_EXPIRED']);
+    expect(state()).toEqual([['expires in 30000'], true, false, 1]);
+    vi.advanceTimersByTime(24_999);
+    expect(state()).toEqual([['expires in 30000'], true, false, 1]);
+    vi.advanceTimersByTime(1);
+    expect(state()).toEqual([['expires in 30000', 'TOKEN_EXPIRED'], true, true, 0]);
   });
 
-  it('goes by the clock it is given, not by the timer', () => {
-    let now = Date.now();
-    const connections = createConnections({ clock: { now: () => now } });
-    const { ended, onEnd } = listen();
-    connections.open(userFor(60_000), onEnd);
-    vi.advanceTimersByTime(100_000);
-    expect(ended).toEqual([]);
-    now += 60_000;
-    vi.advanceTimersByTime(60_000);
-    expect(ended).toEqual(['TOKEN_EXPIRED']);
+  it('that lasts for years is warned of and ends like another', () => {
+    const connections = build();
+    const { told, listener } = listen();
+    const clock = standingClock(Date.now());
+    const later = build(clock);
+    connections.open(userFor(400 * 365 * day), listener);
+    later.open(userFor(400 * 365 * day), listener);
+    clock.advance(400 * 365 * day - 30_001);
+    vi.advanceTimersByTime(day);
+    expect(told).toEqual([]);
+    clock.advance(1);
+    vi.advanceTimersByTime(1_000);
+    clock.advance(55_000);
+    vi.advanceTimersByTime(1_000);
+    expect(told).toEqual(['expires in 30000', 'TOKEN_EXPIRED']);
   });
 
-  it('ends at once when its token has expired since it was looked at', () => {
-    const connections = createConnections({ clock: systemClock });
-    const { ended, onEnd } = listen();
-    const { signal } = connections.open(userFor(0), onEnd);
-    expect([ended, signal.aborted, connections.size]).toEqual([['TOKEN_EXPIRED'], true, 0]);
+  it('goes by the clock that is given, whichever way that jumps', () => {
+    const clock = standingClock(Date.now());
+    const connections = build(clock);
+    const { told, listener } = listen();
+    const connection = connections.open(userFor(60_000), listener);
+    vi.advanceTimersByTime(day);
+    expect(told).toEqual([]);
+    clock.advance(70_000);
+    vi.advanceTimersByTime(1_000);
+    expect([told, connection.isExpired]).toEqual([['expires in 0'], true]);
+    clock.advance(-65_000);
+    vi.advanceTimersByTime(1_000);
+    expect([told, connection.isExpired]).toEqual([['expires in 0'], false]);
+    clock.advance(day);
+    vi.advanceTimersByTime(1_000);
+    expect(told).toEqual(['expires in 0', 'TOKEN_EXPIRED']);
   });
 
-  it('of nobody, or of the holder of access tokens, does not expire', () => {
-    const connections = createConnections({ clock: systemClock });
-    const { ended, onEnd } = listen();
-    connections.open(anonymous, onEnd);
-    connections.open({ ...anonymous, objects: new Set(['job_x']) }, onEnd);
-    expect(vi.getTimerCount()).toBe(0);
-    vi.advanceTimersByTime(365 * day);
-    expect([ended, connections.size]).toEqual([[], 2]);
+  it('ends without a warning when the clock jumps over its time of grace', () => {
+    const clock = standingClock(Date.now());
+    const { told, listener } = listen();
+    build(clock).open(userFor(60_000), listener);
+    clock.advance(85_000);
+    vi.advanceTimersByTime(1_000);
+    expect(told).toEqual(['TOKEN_EXPIRED']);
   });
 
-  it('is ended once, and told why before its operations are over', () => {
-    const connections = createConnections({ clock: systemClock });
-    const order: string[] = [];
-    const connection = connections.open(userFor(60_000), (reason) => order.push(reason));
-    connection.signal.addEventListener('abort', () => order.push('over'));
+  it('is not needed by nobody, nor by the holder of access tokens', () => {
+    const connections = build(standingClock(8.64e15));
+    const { told, listener } = listen();
+    const nobody = connections.open(anonymous, listener);
+    connections.open({ ...anonymous, objects: new Set(['job_x']) }, listener);
+    vi.advanceTimersByTime(5_000);
+    expect([told, nobody.isExpired, connections.size]).toEqual([[], false, 2]);
+  });
+
+  it('need not be told of to a listener that does not care, and ends without one', () => {
+    const connections = build();
+    const told: string[] = [];
+    connections.open(userFor(60_000), { ended: (reason) => told.push(reason) }).refresh(userFor(60_000));
+    connections.open(userFor(60_000)).refresh(userFor(60_000));
+    vi.advanceTimersByTime(85_000);
+    expect([told, connections.size]).toEqual([['TOKEN_EXPIRED'], 0]);
+  });
+
+  it('is not looked after once the connections are closed', () => {
+    const connections = build();
+    const { told, listener } = listen();
+    connections.open(userFor(60_000), listener);
+    connections.close();
+    vi.advanceTimersByTime(day);
+    expect([told, connections.size]).toEqual([[], 1]);
+  });
+});
+
+describe('a refresh', () => {
+  it('puts another viewer in the place, whose token is warned of and ends in its own time', () => {
+    const connections = build();
+    const { told, listener } = listen();
+    const connection = connections.open(userFor(60_000), listener, true);
+    vi.advanceTimersByTime(70_000);
+    expect([told, connection.isExpired]).toEqual([['expires in 30000'], true]);
+    const viewer = userFor(60_000, 'another');
+    connection.refresh(viewer);
+    expect([connection.viewer, connection.isExpired, connection.isSocket]).toEqual([viewer, false, true]);
+    vi.advanceTimersByTime(85_000);
+    const of = ['expires in 30000', 'refreshed', 'expires in 30000', 'TOKEN_EXPIRED'];
+    expect(told).toEqual(of);
+  });
+
+  it('to a token that ends sooner is warned of anew', () => {
+    const connections = build();
+    const { told, listener } = listen();
+    const connection = connections.open(userFor(day), listener);
+    connection.refresh(userFor(10_000, 'short'));
+    vi.advanceTimersByTime(35_000);
+    expect(told).toEqual(['refreshed', 'expires in 9000', 'TOKEN_EXPIRED']);
+  });
+
+  it('brings nothing back that is over', () => {
+    const connections = build();
+    const { told, listener } = listen();
+    const viewer = userFor(60_000);
+    const connection = connections.open(viewer, listener);
+    connection.end('TOKEN_REVOKED');
+    connection.refresh(userFor(day, 'another'));
+    expect([told, connection.viewer, connections.size]).toEqual([['TOKEN_REVOKED'], viewer, 0]);
+  });
+});
+
+describe('the end of a connection', () => {
+  it('comes once, and its listener is told why before its operations are over', () => {
+    const connections = build();
+    const { told, listener } = listen();
+    const connection = connections.open(userFor(60_000), listener);
+    connection.onOver(() => told.push('over'));
     connection.end('REPLACED');
     connection.end('TOKEN_REVOKED');
-    vi.advanceTimersByTime(60_000);
-    expect(order).toEqual(['REPLACED', 'over']);
+    connection.closed();
+    vi.advanceTimersByTime(day);
+    expect(told).toEqual(['REPLACED', 'over']);
+    expect([connection.isOver, connections.size]).toEqual([true, 0]);
   });
 
-  it('is over when its peer has gone, of which it is not told', () => {
-    const connections = createConnections({ clock: systemClock });
-    const { ended, onEnd } = listen();
-    const connection = connections.open(userFor(60_000), onEnd);
+  it('is not told to the listener when the peer has gone', () => {
+    const connections = build();
+    const { told, listener } = listen();
+    const connection = connections.open(userFor(60_000), listener);
+    connection.onOver(() => told.push('over'));
     connection.closed();
     connection.closed();
     connection.end('TOKEN_REVOKED');
-    expect([ended, connection.signal.aborted, connections.size]).toEqual([[], true, 0]);
-    expect(vi.getTimerCount()).toBe(0);
+    expect([told, connection.isOver, connections.size]).toEqual([['over'], true, 0]);
+  });
+
+  it('is told to whoever has not forgotten it, and at once to who comes too late', () => {
+    const connection = build().open(anonymous);
+    const told: string[] = [];
+    const forget = connection.onOver(() => told.push('forgotten'));
+    connection.onOver(() => told.push('one'));
+    const forgetTwo = connection.onOver(() => told.push('two'));
+    forget();
+    forget();
+    connection.closed();
+    forgetTwo();
+    expect(told).toEqual(['one', 'two']);
+    const forgetLate = connection.onOver(() => told.push('late'));
+    forgetLate();
+    expect([told, connection.isOver]).toEqual([['one', 'two', 'late'], true]);
   });
 });
 
 describe('all connections', () => {
+  const ofToken =
+    (tokenId: string) =>
+    ({ user }: Viewer) =>
+      user?.tokenId === tokenId;
+
   it('are ended by choice', () => {
-    const connections = createConnections({ clock: systemClock });
+    const connections = build();
     const first = listen();
     const second = listen();
-    connections.open(userFor(60_000, 'one'), first.onEnd);
-    connections.open(userFor(60_000, 'two'), second.onEnd);
+    connections.open(userFor(60_000, 'one'), first.listener);
+    connections.open(userFor(60_000, 'two'), second.listener);
     connections.open(anonymous);
-    connections.endWhere('TOKEN_REVOKED', ({ user }) => user?.tokenId === 'one');
-    expect([first.ended, second.ended, connections.size]).toEqual([['TOKEN_REVOKED'], [], 2]);
+    connections.endWhere('TOKEN_REVOKED', ofToken('one'));
+    expect([first.told, second.told, connections.size]).toEqual([['TOKEN_REVOKED'], [], 2]);
     connections.open(anonymous);
     expect(connections.size).toBe(3);
   });
 
+  it('are ended by a revocation also when they open, or are refreshed, right after it', () => {
+    const connections = build();
+    const late = listen();
+    const refreshed = listen();
+    const other = listen();
+    const socket = connections.open(userFor(day, 'two'), refreshed.listener, true);
+    connections.open(userFor(day, 'three'), other.listener, true).refresh(userFor(day, 'four'));
+    connections.endWhere('TOKEN_REVOKED', ofToken('one'));
+    vi.advanceTimersByTime(30_000);
+    const opened = connections.open(userFor(day, 'one'), late.listener);
+    socket.refresh(userFor(day, 'one'));
+    expect([late.told, refreshed.told]).toEqual([['TOKEN_REVOKED'], ['TOKEN_REVOKED']]);
+    expect([opened.isOver, socket.isOver, other.told, connections.size]).toEqual([
+      true,
+      true,
+      ['refreshed'],
+      1,
+    ]);
+  });
+
+  it('do not hold what was revoked against anyone for ever: the database knows it', () => {
+    const connections = build();
+    connections.endWhere('TOKEN_REVOKED', ofToken('one'));
+    vi.advanceTimersByTime(60_000);
+    connections.open(userFor(day, 'one'));
+    expect(connections.size).toBe(1);
+  });
+
   it('are ended by a shutdown, and so is what comes after it', () => {
-    const connections = createConnections({ clock: systemClock });
+    const connections = build();
     const before = listen();
     const after = listen();
-    connections.open(anonymous, before.onEnd);
+    connections.open(anonymous, before.listener);
     connections.endWhere('SHUTDOWN', () => true);
-    const late = connections.open(userFor(60_000), after.onEnd);
-    expect([before.ended, after.ended]).toEqual([['SHUTDOWN'], ['SHUTDOWN']]);
-    expect([late.signal.aborted, connections.size, vi.getTimerCount()]).toEqual([true, 0, 0]);
+    const late = connections.open(userFor(60_000), after.listener);
+    expect([before.told, after.told]).toEqual([['SHUTDOWN'], ['SHUTDOWN']]);
+    expect([late.isOver, connections.size]).toEqual([true, 0]);
   });
 });

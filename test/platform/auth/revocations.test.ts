@@ -1,9 +1,10 @@
 import { expect, it } from 'vitest';
 import { createConnections, type EndReason } from '../../../src/platform/auth/connections.ts';
-import { followRevocations } from '../../../src/platform/auth/revocations.ts';
+import { followRevocations, presentRevocation } from '../../../src/platform/auth/revocations.ts';
 import { systemClock } from '../../../src/platform/clock.ts';
 import { startTestApp } from '../../support/app.ts';
 import { until } from '../../support/until.ts';
+import { anonymous } from '../../support/viewers.ts';
 
 it('goes on following after a failure', async () => {
   const { services } = await startTestApp();
@@ -18,6 +19,7 @@ it('goes on following after a failure', async () => {
   const errors: unknown[] = [];
   const following = followRevocations(
     { ...feeds, hub: { ...feeds.hub, attach } },
+    await presentRevocation(feeds),
     connections,
     stopping.signal,
     (error) => errors.push(error),
@@ -28,7 +30,7 @@ it('goes on following after a failure', async () => {
   const ends: EndReason[] = [];
   const expiresAt = new Date(Date.now() + 3_600_000);
   const user = { id: 'usr_1', roles: ['USER' as const], tokenId: 'one', issuedAt: new Date(), expiresAt };
-  connections.open({ user, objects: new Set(), bearerObject: undefined }, (reason) => ends.push(reason));
+  connections.open({ ...anonymous, user }, { ended: (reason) => ends.push(reason) });
   await revocations.revokeToken('another', expiresAt);
   await revocations.revokeToken('one', expiresAt);
   await until('it is ended', () => ends.length > 0);

@@ -16,7 +16,7 @@ async function startNodes(count: number, clock: MovableClock) {
       return (ticket: string, name: string) =>
         streams.begin(
           ticket,
-          connections.open(anonymous, (reason) => ended.push(`${name} ${reason}`)),
+          connections.open(anonymous, { ended: (reason) => ended.push(`${name} ${reason}`) }),
         );
     }),
   );

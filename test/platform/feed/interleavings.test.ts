@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { type Delivery, type Subscription, subscribe } from '../../../src/platform/feed/subscribe.ts';
+import { type Followed, type Following, follow } from '../../../src/platform/feed/follow.ts';
 import { parseCursor } from '../../../src/platform/log/cursor.ts';
 import { useDatabase } from '../../support/database.ts';
 import { type FeedNode, faultyBus, startFeedNode } from '../../support/feeds.ts';
@@ -23,12 +23,14 @@ const step = fc.oneof(
 
 const passes = (filtered: boolean, n: number) => !filtered || n % 3 !== 0;
 
+const typed = (n: number) => ({ n, type: passes(true, n) ? 'Wanted' : 'Other' });
+
 /** A reader that checks each thing it is told against what was appended. */
 async function startReader(node: FeedNode, topic: string, filtered: boolean, head: () => number) {
-  const filter = ({ facts }: Delivery['event']) => passes(filtered, Number(facts.n));
-  let subscription: Subscription | undefined = await subscribe(node, { topic, filter });
+  const types = filtered ? ['Wanted'] : undefined;
+  let subscription: Following | undefined = await follow(node, { topic, types });
   let cursor = subscription.position;
-  let waiting: Promise<IteratorResult<Delivery>> | undefined;
+  let waiting: Promise<IteratorResult<Followed>> | undefined;
   const seq = () => parseCursor(cursor, topic).seq;
 
   /** What it has still to be told: event number n of the topic has `n` as its fact. */
@@ -37,10 +39,10 @@ async function startReader(node: FeedNode, topic: string, filtered: boolean, hea
     return behind.filter((n) => passes(filtered, n));
   };
 
-  function receive({ event, cursor: next }: Delivery): void {
+  function receive({ event, cursor: next }: Followed): void {
     const [expected = Number.POSITIVE_INFINITY] = outstanding();
     const at = parseCursor(next, topic).seq;
-    if (event.type === 'Kept') {
+    if (event.facts.n !== -1) {
       expect([event.facts.n, at]).toEqual([expected, expected]);
     } else {
       expect(event.facts.at).toBe(at);
@@ -79,7 +81,7 @@ async function startReader(node: FeedNode, topic: string, filtered: boolean, hea
     },
 
     async resume(): Promise<void> {
-      subscription ??= await subscribe(node, { topic, filter, after: cursor });
+      subscription ??= await follow(node, { topic, types, after: cursor });
     },
   };
   return reader;
@@ -106,12 +108,12 @@ it('misses, repeats and swaps nothing, however appending, telling, reading, goin
       const of = Object.fromEntries(started) as Record<(typeof readers)[number], (typeof started)[0][1]>;
       for (const step of steps) {
         if ('append' in step) {
-          const facts = Array.from({ length: step.append }, (_, index) => ({ n: head + 1 + index }));
+          const facts = Array.from({ length: step.append }, (_, index) => typed(head + 1 + index));
           head += step.append;
           await (step.far ? far : near).append(topic, ...facts);
         } else if ('tell' in step) {
           const at = Math.max(0, head + step.tell);
-          near.tell(topic, at, { n: -1, at });
+          near.tell(topic, at, { ...typed(-1), at });
         } else if ('read' in step) await of[step.reader].read(step.read);
         else if ('wait' in step) of[step.wait].wait();
         else if ('detach' in step) await of[step.detach].detach();

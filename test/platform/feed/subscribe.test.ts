@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { getEventListeners } from 'node:events';
-import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { unavailable } from '../../../src/platform/errors.ts';
 import {
-  type Delivery,
-  type SubscribeOptions,
-  type Subscription,
-  subscribe,
-} from '../../../src/platform/feed/subscribe.ts';
+  type Followed,
+  type Following,
+  type FollowOptions,
+  follow,
+} from '../../../src/platform/feed/follow.ts';
 import { encodeCursor, parseCursor } from '../../../src/platform/log/cursor.ts';
 import { useDatabase } from '../../support/database.ts';
 import { type FeedNode, faultyBus, startFeedNode } from '../../support/feeds.ts';
@@ -37,8 +37,8 @@ const upTo = (last: number, from = 1) =>
 const snapshot = { type: 'Snapshot', facts: { topic: 'shown' } };
 
 /** Takes a number of deliveries, one after another. */
-async function take(subscription: Subscription, wanted: number): Promise<Delivery[]> {
-  const taken: Delivery[] = [];
+async function take(subscription: Following, wanted: number): Promise<Followed[]> {
+  const taken: Followed[] = [];
   while (taken.length < wanted) {
     const step = await subscription.next();
     if (step.done) throw new Error(`Ended after ${taken.length} of ${wanted}.`);
@@ -47,9 +47,9 @@ async function take(subscription: Subscription, wanted: number): Promise<Deliver
   return taken;
 }
 
-const ns = (deliveries: readonly Delivery[]) => deliveries.map(({ event }) => event.facts.n);
+const ns = (deliveries: readonly Followed[]) => deliveries.map(({ event }) => event.facts.n);
 const seqOf = (cursor: string, topic: string) => parseCursor(cursor, topic).seq;
-const seqs = (deliveries: readonly Delivery[], topic: string) =>
+const seqs = (deliveries: readonly Followed[], topic: string) =>
   deliveries.map(({ cursor }) => seqOf(cursor, topic));
 
 async function cursorAt(node: FeedNode, topic: string, seq: number): Promise<string> {
@@ -70,7 +70,7 @@ describe('a subscription begins', () => {
       const node = start();
       const topic = freshTopic();
       await node.append(topic, ...upTo(3));
-      const subscription = await subscribe(node, { topic, after, snapshot });
+      const subscription = await follow(node, { topic, after, snapshot });
       const [shown] = await take(subscription, 1);
       expect(shown?.event).toEqual({
         id: expect.stringMatching(/^evt_/),
@@ -94,15 +94,15 @@ describe('a subscription begins', () => {
     const node = start();
     const topic = freshTopic();
     await node.append(topic, ...upTo(3));
-    const cut = await subscribe(node, { topic, after: first(topic), snapshot });
+    const cut = await follow(node, { topic, after: first(topic), snapshot });
     await cut.return();
     await node.append(topic, { n: 4 });
-    const again = await subscribe(node, { topic, after: cut.position, snapshot });
+    const again = await follow(node, { topic, after: cut.position, snapshot });
     const [shown] = await take(again, 1);
     expect(shown?.event.facts).toEqual({ topic: 'shown', reason });
     expect(shown?.cursor).toBe(await cursorAt(node, topic, 4));
     await again.return();
-    const without = await subscribe(node, {
+    const without = await follow(node, {
       topic,
       after: encodeCursor({ ...parseCursor(cut.position, topic), due: 's' }),
     });
@@ -114,7 +114,7 @@ describe('a subscription begins', () => {
     const node = start();
     const topic = freshTopic();
     await node.append(topic, ...upTo(3));
-    const subscription = await subscribe(node, { topic });
+    const subscription = await follow(node, { topic });
     expect(subscription.position).toBe(await cursorAt(node, topic, 3));
     await node.append(topic, ...upTo(5, 4));
     expect(ns(await take(subscription, 2))).toEqual([4, 5]);
@@ -126,7 +126,7 @@ describe('a subscription begins', () => {
     const topic = freshTopic();
     await node.append(topic, ...upTo(5));
     await trim(topic, 2);
-    const subscription = await subscribe(node, { topic, after: 'START', ...options });
+    const subscription = await follow(node, { topic, after: 'START', ...options });
     expect(subscription.position).toBe(await cursorAt(node, topic, 2));
     await node.append(topic, { n: 6 });
     const taken = await take(subscription, 4);
@@ -138,9 +138,9 @@ describe('a subscription begins', () => {
   it('in a topic that has no events yet', async () => {
     const node = start();
     const topic = freshTopic();
-    const subscription = await subscribe(node, { topic, after: 'START' });
+    const subscription = await follow(node, { topic, after: 'START' });
     expect(subscription.position).toBe(await cursorAt(node, topic, 0));
-    const again = await subscribe(node, { topic, after: subscription.position });
+    const again = await follow(node, { topic, after: subscription.position });
     await node.append(topic, { n: 1 });
     for (const each of [subscription, again]) {
       expect(ns(await take(each, 1))).toEqual([1]);
@@ -154,7 +154,7 @@ describe('a subscription begins', () => {
     await node.append(topic, ...upTo(5));
     if (seq === 3) await trim(topic, 3);
     const after = await cursorAt(node, topic, seq);
-    const subscription = await subscribe(node, { topic, after, snapshot });
+    const subscription = await follow(node, { topic, after, snapshot });
     expect(subscription.position).toBe(after);
     await node.append(topic, { n: 6 });
     expect(ns(await take(subscription, 6 - seq))).toEqual(upTo(6, seq + 1).map(({ n }) => n));
@@ -165,7 +165,7 @@ describe('a subscription begins', () => {
     const node = start();
     const other = await cursorAt(node, freshTopic(), 0);
     for (const after of ['', 'begin', other])
-      await expect(subscribe(node, { topic: freshTopic(), after, snapshot })).rejects.toMatchObject({
+      await expect(follow(node, { topic: freshTopic(), after, snapshot })).rejects.toMatchObject({
         code: 'BAD_USER_INPUT',
         details: { argument: 'after' },
       });
@@ -182,7 +182,7 @@ describe('a subscription begins', () => {
         },
       }),
     });
-    await expect(subscribe(node, { topic: freshTopic() })).rejects.toBe(broken);
+    await expect(follow(node, { topic: freshTopic() })).rejects.toBe(broken);
   });
 
   it.each([
@@ -205,7 +205,7 @@ describe('a subscription begins', () => {
         },
       }),
     });
-    const subscription = await subscribe(node, { topic, ...options });
+    const subscription = await follow(node, { topic, ...options });
     const from = seqOf(subscription.position, topic);
     expect(n).toBe(4);
     await node.append(topic, { n: 5 });
@@ -229,7 +229,7 @@ it('finds out by itself what was committed while it joined, when nobody says so'
       },
     }),
   });
-  const subscription = await subscribe(node, { topic, after: 'START' });
+  const subscription = await follow(node, { topic, after: 'START' });
   expect(ns(await take(subscription, 1))).toEqual([1]);
   await subscription.return();
 });
@@ -253,12 +253,12 @@ describe('a cursor has expired', () => {
     await node.append(topic, ...upTo(5));
     const after = await expired(topic, node);
     const anew = await cursorAt(node, topic, 5);
-    await expect(subscribe(node, { topic, after })).rejects.toMatchObject({
+    await expect(follow(node, { topic, after })).rejects.toMatchObject({
       code: 'CURSOR_EXPIRED',
       details: { cursor: anew },
     });
     expect(node.hub.size()).toEqual({ topics: 0, members: 0 });
-    const subscription = await subscribe(node, { topic, after: anew });
+    const subscription = await follow(node, { topic, after: anew });
     await node.append(topic, { n: 6 });
     expect(ns(await take(subscription, 1))).toEqual([6]);
     await subscription.return();
@@ -269,7 +269,7 @@ describe('a cursor has expired', () => {
     const topic = freshTopic();
     await node.append(topic, ...upTo(5));
     const after = await expired(topic, node);
-    const subscription = await subscribe(node, { topic, after, snapshot });
+    const subscription = await follow(node, { topic, after, snapshot });
     const [shown] = await take(subscription, 1);
     expect(shown?.event.facts).toEqual({ topic: 'shown', reason: 'GAP' });
     expect(shown?.cursor).toBe(await cursorAt(node, topic, 5));
@@ -280,11 +280,11 @@ describe('a cursor has expired', () => {
   });
 
   /** A subscriber that has read a page of what it is behind, and then is overtaken by retention. */
-  async function overtaken(options: Partial<SubscribeOptions>) {
+  async function overtaken(options: Partial<FollowOptions>) {
     const node = start({ ringBytes: 1 });
     const topic = freshTopic();
     await node.append(topic, ...upTo(250));
-    const subscription = await subscribe(node, { topic, after: 'START', ...options });
+    const subscription = await follow(node, { topic, after: 'START', ...options });
     expect(ns(await take(subscription, 50))).toEqual(upTo(50).map(({ n }) => n));
     await trim(topic, 200);
     expect(ns(await take(subscription, 50))).toEqual(upTo(100, 51).map(({ n }) => n));
@@ -312,29 +312,31 @@ describe('a cursor has expired', () => {
     const node = start({ ringBytes: 1 });
     const topic = freshTopic();
     await node.append(topic, ...upTo(3));
-    const subscription = await subscribe(node, { topic, after: 'START' });
+    const subscription = await follow(node, { topic, after: 'START' });
     await trim(topic, 3);
     await expect(subscription.next()).rejects.toMatchObject({ code: 'CURSOR_EXPIRED' });
   });
 });
 
-describe('a filter', () => {
-  const even = { filter: (event: Delivery['event']) => Number(event.facts.n) % 2 === 0 };
+describe('a choice of types', () => {
+  const even = { types: ['Even'] };
+  const typed = (facts: readonly { n: number }[]) =>
+    facts.map(({ n }) => ({ n, type: n % 2 === 0 ? 'Even' : 'Odd' }));
 
   it('leaves events out, which keep their places', async () => {
     const node = start();
     const topic = freshTopic();
-    await node.append(topic, ...upTo(4));
-    const subscription = await subscribe(node, { topic, after: 'START', ...even });
+    await node.append(topic, ...typed(upTo(4)));
+    const subscription = await follow(node, { topic, after: 'START', ...even });
     const taken = await take(subscription, 2);
     expect(ns(taken)).toEqual([2, 4]);
     expect(seqs(taken, topic)).toEqual([2, 4]);
     const waiting = subscription.next();
-    await node.append(topic, { n: 5 });
-    await node.append(topic, ...upTo(8, 6));
+    await node.append(topic, ...typed([{ n: 5 }]));
+    await node.append(topic, ...typed(upTo(8, 6)));
     expect((await waiting).value.event.facts.n).toBe(6);
     await subscription.return();
-    const resumed = await subscribe(node, { topic, after: taken[0]?.cursor, ...even });
+    const resumed = await follow(node, { topic, after: taken[0]?.cursor, ...even });
     expect(ns(await take(resumed, 3))).toEqual([4, 6, 8]);
     await resumed.return();
   });
@@ -342,13 +344,13 @@ describe('a filter', () => {
   it('is good for events that are not kept', async () => {
     const node = start();
     const topic = freshTopic();
-    const subscription = await subscribe(node, { topic, ...even });
-    const all = await subscribe(node, { topic });
+    const subscription = await follow(node, { topic, ...even });
+    const all = await follow(node, { topic });
     const waiting = subscription.next();
-    await node.append(topic, { n: 1 });
-    node.tell(topic, 1, { n: 3 });
+    await node.append(topic, ...typed([{ n: 1 }]));
+    node.tell(topic, 1, { n: 3, type: 'Odd' });
     expect(ns(await take(all, 2))).toEqual([1, 3]);
-    node.tell(topic, 1, { n: 4 });
+    node.tell(topic, 1, { n: 4, type: 'Even' });
     const { value } = await waiting;
     expect(value.event.facts.n).toBe(4);
     expect(value.cursor).toBe(await cursorAt(node, topic, 1));
@@ -362,8 +364,8 @@ describe('an event that is not kept', () => {
     const node = start();
     const topic = freshTopic();
     await node.append(topic, ...upTo(3));
-    const caughtUp = await subscribe(node, { topic });
-    const behind = await subscribe(node, { topic, after: await cursorAt(node, topic, 1) });
+    const caughtUp = await follow(node, { topic });
+    const behind = await follow(node, { topic, after: await cursorAt(node, topic, 1) });
     node.tell(topic, 3, { n: -1 });
     const [told] = await take(caughtUp, 1);
     expect(told?.event.facts.n).toBe(-1);
@@ -378,7 +380,7 @@ describe('an event that is not kept', () => {
   it('waits for those who are not there yet', async () => {
     const node = start();
     const topic = freshTopic();
-    const subscription = await subscribe(node, { topic });
+    const subscription = await follow(node, { topic });
     const both = take(subscription, 2);
     node.tell(topic, 1, { n: -1 });
     await node.append(topic, { n: 1 });
@@ -389,7 +391,7 @@ describe('an event that is not kept', () => {
   it('gives way to a later one, and to a kept one that passes it', async () => {
     const node = start();
     const topic = freshTopic();
-    const subscription = await subscribe(node, { topic });
+    const subscription = await follow(node, { topic });
     for (const n of [-1, -2, -3]) node.tell(topic, 0, { n });
     expect(ns(await take(subscription, 1))).toEqual([-3]);
     node.tell(topic, 0, { n: -4 });
@@ -404,7 +406,7 @@ describe('an event that is not kept', () => {
   it('comes once', async () => {
     const node = start();
     const topic = freshTopic();
-    const subscription = await subscribe(node, { topic });
+    const subscription = await follow(node, { topic });
     node.tell(topic, 0, { n: -1 });
     expect(ns(await take(subscription, 1))).toEqual([-1]);
     const next = take(subscription, 1);
@@ -418,12 +420,12 @@ describe('an event that is not kept', () => {
     const node = start();
     const topic = freshTopic();
     await node.append(topic, { n: 1 });
-    const subscription = await subscribe(node, { topic });
+    const subscription = await follow(node, { topic });
     node.tell(topic, 1, { n: -1 });
     const [told] = await take(subscription, 1);
     await subscription.return();
     await node.append(topic, ...upTo(3, 2));
-    const resumed = await subscribe(node, { topic, after: told?.cursor });
+    const resumed = await follow(node, { topic, after: told?.cursor });
     expect(ns(await take(resumed, 2))).toEqual([2, 3]);
     await resumed.return();
   });
@@ -436,7 +438,7 @@ describe('what a subscriber is behind', () => {
   ])('is read from %s in pages', async (_, ringBytes, readPage) => {
     const node = start({ ringBytes });
     const topic = freshTopic();
-    const early = await subscribe(node, { topic });
+    const early = await follow(node, { topic });
     await node.append(topic, ...upTo(250));
     const deliveries = await take(early, 250);
     expect(ns(deliveries)).toEqual(upTo(250).map(({ n }) => n));
@@ -450,7 +452,7 @@ describe('what a subscriber is behind', () => {
   it('is told at its own pace: nobody else waits for it', async () => {
     const node = start({ ringBytes: 200 });
     const topic = freshTopic();
-    const [slow, fast] = [await subscribe(node, { topic }), await subscribe(node, { topic })];
+    const [slow, fast] = [await follow(node, { topic }), await follow(node, { topic })];
     for (const facts of upTo(120)) {
       await node.append(topic, facts);
       expect(ns(await take(fast, 1))).toEqual([facts.n]);
@@ -463,7 +465,7 @@ describe('what a subscriber is behind', () => {
   it('is executed by itself when it came by itself', async () => {
     const node = start();
     const topic = freshTopic();
-    const subscription = await subscribe(node, { topic, snapshot });
+    const subscription = await follow(node, { topic, snapshot });
     const taken = await take(subscription, 1);
     await node.append(topic, { n: 1 });
     taken.push(...(await take(subscription, 1)));
@@ -481,7 +483,7 @@ describe('a subscription ends', () => {
 
   it('when its reader goes, also while it waits, and again', async () => {
     const node = start();
-    const subscription = await subscribe(node, { topic: freshTopic() });
+    const subscription = await follow(node, { topic: freshTopic() });
     const waiting = subscription.next();
     expect(await subscription.return()).toEqual(done);
     expect(await waiting).toEqual(done);
@@ -494,7 +496,7 @@ describe('a subscription ends', () => {
     const node = start();
     const topic = freshTopic();
     await node.append(topic, ...upTo(3));
-    for await (const { event } of await subscribe(node, { topic, after: 'START' }))
+    for await (const { event } of await follow(node, { topic, after: 'START' }))
       if (event.facts.n === 2) break;
     expect(node.hub.size()).toEqual({ topics: 0, members: 0 });
   });
@@ -503,7 +505,7 @@ describe('a subscription ends', () => {
     const node = start();
     const topic = freshTopic();
     await node.append(topic, ...upTo(3));
-    const subscription = await subscribe(node, { topic, after: 'START' });
+    const subscription = await follow(node, { topic, after: 'START' });
     await take(subscription, 1);
     await subscription.return();
     expect(await subscription.next()).toEqual(done);
@@ -514,8 +516,8 @@ describe('a subscription ends', () => {
     const ending = new AbortController();
     const topic = freshTopic();
     const [one, two] = [
-      await subscribe(node, { topic, signal: ending.signal }),
-      await subscribe(node, { topic, signal: ending.signal }),
+      await follow(node, { topic, signal: ending.signal }),
+      await follow(node, { topic, signal: ending.signal }),
     ];
     const waiting = one.next();
     await two.return();
@@ -529,7 +531,7 @@ describe('a subscription ends', () => {
   it('at once when it had been ended before it began', async () => {
     const node = start();
     const topic = freshTopic();
-    const subscription = await subscribe(node, { topic, snapshot, signal: AbortSignal.abort() });
+    const subscription = await follow(node, { topic, snapshot, signal: AbortSignal.abort() });
     expect(node.hub.size()).toEqual({ topics: 0, members: 0 });
     expect(await subscription.next()).toEqual(done);
   });
@@ -554,7 +556,7 @@ describe('a subscription ends', () => {
     const { node, broken, fail } = nodeThatFails();
     const topic = freshTopic();
     await node.append(topic, ...upTo(2));
-    const subscription = await subscribe(node, { topic, after: 'START' });
+    const subscription = await follow(node, { topic, after: 'START' });
     const reading = expect(subscription.next()).rejects.toBe(broken);
     await until('the log to be read', () => node.reads.readPage === 1);
     fail();
@@ -577,12 +579,12 @@ describe('a subscription ends', () => {
     });
     const topic = freshTopic();
     await node.append(topic, ...upTo(3));
-    const subscription = await subscribe(node, { topic, after: 'START' });
+    const subscription = await follow(node, { topic, after: 'START' });
     expect(ns(await take(subscription, 2))).toEqual([1, 2]);
 
     away = Number.POSITIVE_INFINITY;
     const before = node.reads.readPage;
-    const another = await subscribe(node, { topic, after: 'START' });
+    const another = await follow(node, { topic, after: 'START' });
     const reading = another.next();
     await until('another attempt', () => node.reads.readPage > before + 1);
     await another.return();
@@ -591,25 +593,11 @@ describe('a subscription ends', () => {
     expect(node.hub.size()).toEqual({ topics: 0, members: 0 });
   });
 
-  it('also while somebody waits to try again', async () => {
-    const node = start();
-    const ending = new AbortController();
-    const subscription = await subscribe(node, { topic: freshTopic(), signal: ending.signal });
-    expect(await subscription.pause(1)).toBe(true);
-    // No timer goes off: it is the end alone that ends the wait.
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    onTestFinished(() => void vi.useRealTimers());
-    const waiting = subscription.pause(1);
-    ending.abort();
-    expect(await waiting).toBe(false);
-    expect(await subscription.pause(1)).toBe(false);
-  });
-
   it('quietly when the log cannot be read and its reader has gone', async () => {
     const { node, fail } = nodeThatFails();
     const topic = freshTopic();
     await node.append(topic, ...upTo(2));
-    const subscription = await subscribe(node, { topic, after: 'START' });
+    const subscription = await follow(node, { topic, after: 'START' });
     const reading = subscription.next();
     await until('the log to be read', () => node.reads.readPage === 1);
     await subscription.return();

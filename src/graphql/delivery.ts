@@ -1,0 +1,181 @@
+import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
+import type { Connection } from '../platform/auth/connections.ts';
+import { isUnavailable } from '../platform/errors.ts';
+import { type Delivery, NotShareableError, type Rendering } from '../platform/feed/rendering.ts';
+import { subscribe } from '../platform/feed/subscribe.ts';
+import { type Renderings, Subscription } from '../platform/feed/subscription.ts';
+import { utf8Characters } from '../platform/utf8.ts';
+import type { TopicView } from './access.ts';
+import type { Context, Services } from './context.ts';
+import { type MaskError, rootCause } from './errors.ts';
+import { typeOfEvent } from './event-types.ts';
+import { createOperationKeys } from './operation-keys.ts';
+import type { Watch, WatchingContext } from './watch.ts';
+
+/** What an event has become for those who watch it alike: the result of the operation, ready to be sent. */
+export interface Frame {
+  /** Where to go on behind it. */
+  readonly cursor: string;
+  /** The result as JSON in UTF-8, each byte a character: it goes on a wire as latin1. */
+  readonly payload: string;
+}
+
+interface Dependencies {
+  readonly services: Services;
+  readonly maskError: MaskError;
+  /** Hears of each operation that could not be shared although nobody had said so. */
+  readonly onNotShareable: () => void;
+}
+
+export type DeliverySystem = ReturnType<typeof createDelivery>;
+
+/**
+ * Runs subscriptions. Those of one topic with the same document, variables and view are executed once for each
+ * event, by a context that belongs to none of them; when that asks who watches, each is executed by itself.
+ */
+export function createDelivery({ services, maskError, onNotShareable }: Dependencies) {
+  const keys = createOperationKeys();
+  /** The operations that depend on who watches, by their documents. */
+  const personal = new WeakMap<object, Set<unknown>>();
+  const connectionIds = new WeakMap<Connection, number>();
+  let lastConnectionId = 0;
+
+  function idOf(connection: Connection): number {
+    const known = connectionIds.get(connection);
+    if (known !== undefined) return known;
+    lastConnectionId += 1;
+    connectionIds.set(connection, lastConnectionId);
+    return lastConnectionId;
+  }
+
+  async function executeOne(args: ExecutionArgs, delivery: Delivery, contextValue: Context): Promise<Frame> {
+    // Within the execution it would be an error at a place of the result, and the event would be skipped.
+    typeOfEvent(delivery.event, args.schema);
+    const result = await execute({ ...args, rootValue: delivery, contextValue });
+    // Without its data a client would not know where to resume: it waits until what is missing answers.
+    const missing = result.errors?.map(rootCause).find(isUnavailable);
+    if (missing) throw missing;
+    return { cursor: delivery.cursor, payload: serialize(result, maskError) };
+  }
+
+  /** One event after another, up to the first that fails. */
+  async function executeAll(
+    args: ExecutionArgs,
+    deliveries: readonly Delivery[],
+    contextValue: Context,
+  ): Promise<Frame[]> {
+    const frames: Frame[] = [];
+    for (const delivery of deliveries)
+      try {
+        frames.push(await executeOne(args, delivery, contextValue));
+      } catch (error) {
+        if (frames.length === 0) throw error;
+        break;
+      }
+    return frames;
+  }
+
+  function renderings(args: ExecutionArgs, { types, view }: Watch, connection: Connection) {
+    const key = `${keys.of(args)} ${view.access} ${view.objectId ?? view.userId ?? ''}`;
+    const alone = (): Rendering<Frame> => ({
+      key: `${key} ${idOf(connection)}`,
+      types,
+      render: (deliveries) =>
+        executeAll(args, deliveries, {
+          ...contextOf(services, view),
+          connection,
+          viewer: connection.viewer,
+        }),
+      sizeOf,
+    });
+    const isPersonal = personal.get(args.document)?.has(args.operationName) ?? false;
+    const shared: Rendering<Frame> = {
+      key,
+      types,
+      async render(deliveries) {
+        const context = contextOfNobody(services, view);
+        const frames = await executeAll(args, deliveries, context);
+        if (!context.wasAskedWho()) return frames;
+        personal.set(args.document, (personal.get(args.document) ?? new Set()).add(args.operationName));
+        onNotShareable();
+        throw new NotShareableError(`${args.operationName ?? 'An operation'} depends on who watches.`);
+      },
+      sizeOf,
+    };
+    return { shared: isPersonal ? alone() : shared, alone } satisfies Renderings<Frame>;
+  }
+
+  /** Runs the subscription field; `begin` makes the subscription of what it says is watched. */
+  async function resolve(
+    args: ExecutionArgs,
+    begin: (watch: Watch) => Promise<Subscription<Frame>>,
+  ): Promise<Subscription<Frame> | ExecutionResult> {
+    const context: WatchingContext = Object.create(args.contextValue as object, { begin: { value: begin } });
+    const source = await createSourceEventStream({ ...args, contextValue: context });
+    return source as Subscription<Frame> | ExecutionResult;
+  }
+
+  return {
+    /** Starts a subscription, or answers why it does not start. */
+    start(args: ExecutionArgs): Promise<Subscription<Frame> | ExecutionResult> {
+      const { connection, resumeAfter, onPosition } = args.contextValue as Context;
+      const kept = { ...args, contextValue: undefined };
+      return resolve(args, async (watch) => {
+        const { topic, after, snapshot } = watch;
+        const subscription = await subscribe(
+          services.feeds,
+          { topic, after: resumeAfter ?? after, snapshot },
+          renderings(kept, watch, connection),
+        );
+        if (connection.isOver) subscription.end();
+        onPosition?.(subscription.position);
+        return subscription;
+      });
+    },
+
+    /** Decides anew whether whoever is on the connection may watch this; answers why not, if they may not. */
+    async authorize(
+      args: ExecutionArgs,
+      subscription: Subscription<Frame>,
+    ): Promise<ExecutionResult | undefined> {
+      const { connection } = args.contextValue as Context;
+      const kept = { ...args, contextValue: undefined };
+      const result = await resolve(args, async (watch) => {
+        subscription.rerender(renderings(kept, watch, connection));
+        return subscription;
+      });
+      return result instanceof Subscription ? undefined : result;
+    },
+  };
+}
+
+const sizeOf = ({ payload }: Frame) => payload.length;
+
+/** What every execution of a subscription has, whoever it is for. */
+function contextOf(services: Services, view: TopicView) {
+  return { services, view, loaders: new Map(), address: undefined, resumeAfter: undefined };
+}
+
+/** A context that belongs to nobody: whoever asks it who watches gets an error, and that is noticed. */
+function contextOfNobody(services: Services, view: TopicView) {
+  let wasAsked = false;
+  const refuse = (): never => {
+    wasAsked = true;
+    throw new NotShareableError('Nobody in particular watches here.');
+  };
+  return {
+    ...contextOf(services, view),
+    get viewer() {
+      return refuse();
+    },
+    get connection() {
+      return refuse();
+    },
+    wasAskedWho: () => wasAsked,
+  };
+}
+
+function serialize({ errors, data }: ExecutionResult, maskError: MaskError): string {
+  const json = JSON.stringify({ ...(errors && { errors: errors.map(maskError) }), data });
+  return utf8Characters(json);
+}

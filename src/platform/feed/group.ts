@@ -1,0 +1,296 @@
+import { backoffMs } from '../backoff.ts';
+import { isUnavailable } from '../errors.ts';
+import { encodeCursor } from '../log/cursor.ts';
+import type { LogRow } from '../log/event.ts';
+import type { Feed } from './feed.ts';
+import { pageSize } from './page-size.ts';
+import { type Delivery, NotShareableError, type Rendering } from './rendering.ts';
+
+/** A subscription as its group sees it. */
+export interface Member {
+  /** The last sequence that it was told of, or that it has passed over. */
+  readonly seq: number;
+  /** Something may have come that it is to be told. */
+  wake(): void;
+  /** What it watches cannot be shared: it is to go on by itself. */
+  separate(): void;
+  fail(error: unknown): void;
+}
+
+/** What was rendered, and when: a later turn has read a later state of what events are about. */
+export interface Rendered<Result> {
+  /** Undefined for an event that is left out. */
+  readonly result: Result | undefined;
+  readonly turn: number;
+}
+
+/** A part of a topic that was rendered apart, for those who are behind. */
+export interface RenderedPage<Result> {
+  /** The sequence before the first of them. */
+  readonly from: number;
+  readonly rendered: readonly Rendered<Result>[];
+  /** The group's turn when it was done. */
+  readonly turn: number;
+}
+
+interface PageInHand<Result> {
+  readonly page: number;
+  /** Where the topic was known to stand when it was read. */
+  readonly head: number;
+  /** The group's turn when it was begun. */
+  readonly turn: number;
+  readonly done: Promise<RenderedPage<Result>>;
+  /** Behind which sequence it could not be rendered, if so. */
+  failedBehind?: number;
+}
+
+/** An event that is not kept, rendered. */
+interface RenderedEphemeral<Result> extends Rendered<Result> {
+  readonly id: string;
+  readonly seq: number;
+}
+
+/** What fails is tried again at least this often; ms. */
+const longestRetryMs = 5_000;
+
+/**
+ * Those who watch a topic alike. Events are rendered one after another, once for all of them, and kept beside the
+ * ring; a member is a position, and takes what lies behind it when it can. Nothing is rendered ahead of them all.
+ */
+export class Group<Result> {
+  readonly rendering: Rendering<Result>;
+  readonly #feed: Feed;
+  readonly #onEmpty: () => void;
+  readonly #members = new Set<Member>();
+  /** Members that need what follows them rendered anew: they were shown a later state than the one that is kept. */
+  readonly #stale = new Set<Member>();
+  /** What was rendered of the sequences from `#from + 1` to `#at`. */
+  #kept: Rendered<Result>[] = [];
+  #from = 0;
+  #at = 0;
+  #turn = 0;
+  #ephemeral: RenderedEphemeral<Result> | undefined;
+  #pageInHand: PageInHand<Result> | undefined;
+  #isWanted = false;
+  #isRunning = false;
+  #stopWaiting: (() => void) | undefined;
+
+  constructor(feed: Feed, rendering: Rendering<Result>, onEmpty: () => void) {
+    this.#feed = feed;
+    this.rendering = rendering;
+    this.#onEmpty = onEmpty;
+  }
+
+  /** The last sequence that was rendered. */
+  get at(): number {
+    return this.#at;
+  }
+
+  /** Counts what was rendered. Who was shown something in a turn must be told of later turns alone from then on. */
+  get turn(): number {
+    return this.#turn;
+  }
+
+  join(member: Member): void {
+    if (this.#members.size === 0) this.#restart(member.seq);
+    this.#members.add(member);
+  }
+
+  leave(member: Member): void {
+    this.#members.delete(member);
+    this.#stale.delete(member);
+    if (this.#members.size > 0) return;
+    this.#restart(this.#at);
+    this.#pageInHand = undefined;
+    this.#stopWaiting?.();
+    this.#onEmpty();
+  }
+
+  /** What follows a sequence, if it is kept and was rendered after a turn. */
+  next(seq: number, afterTurn: number): Rendered<Result> | undefined {
+    const rendered = seq >= this.#from ? this.#kept[seq - this.#from] : undefined;
+    return rendered && rendered.turn > afterTurn ? rendered : undefined;
+  }
+
+  /** The newest event that is not kept, for who stands where it was made and has not seen it. */
+  passing(seq: number, afterTurn: number, seenId: string | undefined): RenderedEphemeral<Result> | undefined {
+    const ephemeral = this.#ephemeral;
+    if (ephemeral?.seq !== seq || ephemeral.id === seenId) return undefined;
+    if (ephemeral.turn > afterTurn) return ephemeral;
+    this.#ephemeral = undefined;
+    return undefined;
+  }
+
+  /** A member has been told everything that was rendered. */
+  want(): void {
+    this.#isWanted = true;
+    this.poke();
+  }
+
+  /** Has what follows a member rendered anew. It must be near, and what follows it in the ring. */
+  renew(member: Member): void {
+    this.#stale.add(member);
+    this.poke();
+  }
+
+  /** Forgets what was rendered up to a sequence: the ring has dropped its rows. */
+  drop(seq: number): void {
+    const dropped = this.#kept.splice(0, Math.max(0, Math.min(seq, this.#at) - this.#from));
+    this.#from += dropped.length;
+    if (dropped.length > 0) this.#feed.charge(-this.#weigh(dropped));
+  }
+
+  /** Looks for what is to be rendered. */
+  poke(): void {
+    if (this.#isRunning || !this.#hasWork()) return;
+    this.#isRunning = true;
+    this.#run();
+  }
+
+  /** A page behind a sequence, for those who are far behind: rendered once for all who ask for it meanwhile. */
+  async behind(seq: number, afterTurn: number): Promise<RenderedPage<Result>> {
+    const page = Math.floor(seq / pageSize);
+    const { head } = this.#feed;
+    const known = this.#pageInHand;
+    if (known?.page === page && known.turn > afterTurn && known.head >= Math.min(head, (page + 1) * pageSize))
+      return known.done;
+    // What comes before a failure is told first, and then it is met again.
+    const isFailing = known?.page === page && seq === known.failedBehind;
+    const inHand: PageInHand<Result> = {
+      page,
+      head,
+      turn: this.#turn + 1,
+      done: this.#renderPage(isFailing ? seq : page * pageSize, (failedBehind) => {
+        inHand.failedBehind = failedBehind;
+      }),
+    };
+    this.#pageInHand = inHand;
+    inHand.done.catch(() => {
+      if (this.#pageInHand === inHand) this.#pageInHand = undefined;
+    });
+    return inHand.done;
+  }
+
+  async #renderPage(start: number, onFailure: (seq: number) => void): Promise<RenderedPage<Result>> {
+    // Before anything is read: what others render meanwhile has read no earlier state than this.
+    this.#turn += 1;
+    const rows = await this.#feed.rowsAfter(start);
+    const rendered = await this.#render(rows);
+    const from = (rows[0]?.seq ?? start + 1) - 1;
+    if (rendered.length < rows.length) onFailure(from + rendered.length);
+    return { from, rendered, turn: this.#turn };
+  }
+
+  #hasWork(): boolean {
+    if (this.#members.size === 0) return false;
+    return this.#stale.size > 0 || (this.#isWanted && (this.#at < this.#feed.head || this.#ephemeralIsDue()));
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    while (this.#hasWork())
+      try {
+        await this.#advance();
+        failures = 0;
+      } catch (error) {
+        if (!isUnavailable(error)) {
+          this.#giveUp(error);
+          break;
+        }
+        failures += 1;
+        await this.#pause(failures);
+      }
+    this.#isRunning = false;
+  }
+
+  /** Renders what is next. Who needs something rendered anew pulls the beginning back. */
+  async #advance(): Promise<void> {
+    const stale = [...this.#stale];
+    const start = stale.reduce((least, { seq }) => Math.min(least, seq), this.#at);
+    if (start < this.#feed.head) {
+      const rows = this.#feed.after(start, pageSize) ?? (await this.#feed.rowsAfter(start));
+      if (rows[0]?.seq === start + 1) this.#keep(start, await this.#render(rows));
+      else this.#restart(this.#feed.head);
+    } else {
+      await this.#renderEphemeral();
+    }
+    for (const member of stale) this.#stale.delete(member);
+    this.#isWanted = false;
+    for (const member of this.#members) member.wake();
+  }
+
+  async #render(rows: readonly LogRow[]): Promise<Rendered<Result>[]> {
+    const { types } = this.rendering;
+    const wanted = types ? rows.filter(({ event }) => types.includes(event.type)) : rows;
+    this.#turn += 1;
+    const turn = this.#turn;
+    const results = wanted.length > 0 ? await this.rendering.render(wanted.map(toDelivery)) : [];
+    const rendered: Rendered<Result>[] = [];
+    let next = 0;
+    for (const row of rows) {
+      const isWanted = row === wanted[next];
+      if (isWanted && next === results.length) break;
+      rendered.push({ result: isWanted ? results[next] : undefined, turn });
+      if (isWanted) next += 1;
+    }
+    return rendered;
+  }
+
+  /** Keeps what was rendered behind a sequence, and of what went before only what the ring still has. */
+  #keep(start: number, rendered: readonly Rendered<Result>[]): void {
+    if (start < this.#from || start > this.#at) this.#restart(start);
+    const replaced = this.#kept.splice(start - this.#from, Number.POSITIVE_INFINITY, ...rendered);
+    this.#at = start + rendered.length;
+    this.#feed.charge(this.#weigh(rendered) - this.#weigh(replaced));
+    this.drop(Math.min(start, (this.#feed.first ?? start + 1) - 1));
+  }
+
+  #restart(seq: number): void {
+    const dropped = this.#kept;
+    this.#kept = [];
+    this.#from = seq;
+    this.#at = seq;
+    if (dropped.length > 0) this.#feed.charge(-this.#weigh(dropped));
+  }
+
+  #ephemeralIsDue(): boolean {
+    const latest = this.#feed.ephemeral;
+    return latest?.seq === this.#at && latest.event.id !== this.#ephemeral?.id;
+  }
+
+  async #renderEphemeral(): Promise<void> {
+    const latest = this.#feed.ephemeral;
+    if (!latest || !this.#ephemeralIsDue()) return;
+    const { seq, event } = latest;
+    const { topic, epoch } = this.#feed;
+    const [rendered] = await this.#render([{ topic, epoch, seq, event }]);
+    if (rendered) this.#ephemeral = { ...rendered, id: event.id, seq };
+  }
+
+  #giveUp(error: unknown): void {
+    for (const member of [...this.#members])
+      if (error instanceof NotShareableError) member.separate();
+      else member.fail(error);
+  }
+
+  #pause(failures: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, Math.min(backoffMs(failures), longestRetryMs));
+      this.#stopWaiting = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #weigh(rendered: readonly Rendered<Result>[]): number {
+    return rendered.reduce(
+      (sum, { result }) => sum + (result === undefined ? 0 : this.rendering.sizeOf(result)),
+      0,
+    );
+  }
+}
+
+function toDelivery(row: LogRow): Delivery {
+  return { event: row.event, cursor: encodeCursor(row) };
+}

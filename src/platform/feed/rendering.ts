@@ -1,0 +1,29 @@
+import type { LogEvent } from '../log/event.ts';
+
+/** An event on its way to those who watch a topic, with its place there. */
+export interface Delivery {
+  readonly event: LogEvent;
+  readonly cursor: string;
+}
+
+/** What becomes of events for those who watch alike: done once, and shared by all of them. */
+export interface Rendering<Result> {
+  /** Those with the same key on one topic share what is rendered. */
+  readonly key: string;
+  /** Only events of these types; others keep their place in the sequence. Absent: all. */
+  readonly types?: readonly string[] | undefined;
+  /**
+   * Renders events that were read together, one after another: a result for each, or, where one of them fails, for
+   * those before it. What is left is asked for again.
+   * @throws NotShareableError to have it done for each subscriber alone; what is unavailable is tried again; anything
+   * else ends the subscriptions.
+   */
+  render(deliveries: readonly Delivery[]): Promise<readonly Result[]>;
+  /** How much memory a result takes, roughly; bytes. */
+  sizeOf(result: Result): number;
+}
+
+/** What was to be rendered for many depends on who watches. */
+export class NotShareableError extends Error {
+  override readonly name = 'NotShareableError';
+}
