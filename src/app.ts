@@ -8,6 +8,7 @@ import { createBatches } from './graphql/loaders.ts';
 import { buildSchema } from './graphql/schema.ts';
 import { anyDocuments, readTrustedDocuments } from './graphql/trusted-documents.ts';
 import { agentWork, createJobs } from './jobs/commands.ts';
+import { isJobOpen } from './jobs/queries.ts';
 import { createAgentWorker } from './jobs/worker.ts';
 import { createLimits } from './limits.ts';
 import { checkWork, createInvoices } from './money/invoices.ts';
@@ -28,12 +29,14 @@ import { systemClock } from './platform/clock.ts';
 import { createHub } from './platform/feed/hub.ts';
 import { createIdempotency } from './platform/idempotency.ts';
 import { createLog } from './platform/log/log.ts';
+import { createRetention, trimWork } from './platform/log/retention.ts';
 import type { Logger } from './platform/telemetry/logger.ts';
 import { createMetrics } from './platform/telemetry/metrics.ts';
 import { createHousekeeping, housekeepingWork, scheduleHousekeeping } from './platform/work/housekeeping.ts';
 import { createWorkQueue } from './platform/work/queue.ts';
 import { createWorkRunner, nodeHolderPrefix } from './platform/work/runner.ts';
 import { createSessions, expiryWork } from './sessions/commands.ts';
+import { isSessionOpen } from './sessions/queries.ts';
 import { clientAddress } from './transport/address.ts';
 import { developmentRoutes } from './transport/development-routes.ts';
 import { createHttpServer } from './transport/http.ts';
@@ -148,6 +151,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
         requestsPerSecond: config.lnbitsRequestsPerSecond,
         onError,
       }),
+      [trimWork]: createRetention({ db, clock, entities: { job: isJobOpen, session: isSessionOpen } }),
       [housekeepingWork]: createHousekeeping(clock, [
         () => db.transaction((tx) => ledger.fold(tx)),
         () => idempotency.forgetExpired(db),

@@ -89,7 +89,11 @@ export async function eventConnection({ services }: Context, topic: string, args
       return rows.map(toDelivery);
     },
   );
-  return { ...connection, trimmed: head.trimmedTo > 0 };
+  // Behind the rows: what was trimmed while they were read is missing among them.
+  const { trimmedTo } = (await log.heads([topic])).get(topic) as TopicHead;
+  if (args.after != null && parseCursor(args.after, topic).seq < trimmedTo)
+    throw cursorExpired({ topic, epoch: head.epoch, seq: trimmedTo });
+  return { ...connection, trimmed: trimmedTo > 0 };
 }
 
 function toDelivery(row: LogRow): Delivery {

@@ -139,6 +139,7 @@ export class Socket implements SubscribingSocket, OutboxOwner {
 const longestReason = 123;
 
 function shortened(reason: string): string {
-  const bytes = Buffer.from(reason);
-  return bytes.length <= longestReason ? reason : `${bytes.toString('latin1').slice(0, longestReason / 2)}…`;
+  if (Buffer.byteLength(reason) <= longestReason) return reason;
+  // Each character takes three bytes at most, and so does what says that there was more.
+  return `${reason.slice(0, longestReason / 3 - 1)}…`;
 }

@@ -236,6 +236,8 @@ export function createWebSocketTransport(deps: Dependencies) {
   // Functions of all sockets, and not closures of each.
   function onMessage(this: WebSocket, data: unknown): void {
     const { socket, hear } = handlers.get(this) as Handlers;
+    // Who was told to go may do nothing more here, however long the line lasts.
+    if (!socket.isOpen) return;
     socket.isAlive = true;
     if (socket.messages && !socket.messages.take()) {
       socket.close(tooManyMessages);

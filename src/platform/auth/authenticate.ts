@@ -1,3 +1,4 @@
+import { createBatch } from '../batch.ts';
 import type { Clock } from '../clock.ts';
 import type { Database } from '../database/database.ts';
 import { PublicError, unavailable } from '../errors.ts';
@@ -75,15 +76,20 @@ export function createAuthenticate({ db, clock, verifier, accessTokens }: Depend
     readonly revoked: boolean;
   }
 
-  async function standing(subject: string, tokenId: string): Promise<Standing | undefined> {
-    const rows = await db.query<Standing>(
-      `SELECT id, tokens_valid_from AS "validFrom",
-              EXISTS (SELECT 1 FROM revoked_tokens WHERE token_id = $2) AS revoked
-       FROM users WHERE subject = $1`,
-      [subject, tokenId],
+  const standings = createBatch<Standing>(async (keys) => {
+    const asked = keys.map((key) => JSON.parse(key) as [subject: string, tokenId: string]);
+    const rows = await db.query<Standing & { subject: string; tokenId: string }>(
+      `SELECT u.subject, asked.token_id AS "tokenId", u.id, u.tokens_valid_from AS "validFrom",
+              EXISTS (SELECT 1 FROM revoked_tokens r WHERE r.token_id = asked.token_id) AS revoked
+       FROM unnest($1::text[], $2::text[]) AS asked(subject, token_id) JOIN users u ON u.subject = asked.subject`,
+      [asked.map(([subject]) => subject), asked.map(([, tokenId]) => tokenId)],
     );
-    return rows[0];
-  }
+    return new Map(rows.map((row) => [JSON.stringify([row.subject, row.tokenId]), row]));
+  });
+
+  /** One query for all who come at about the same time. */
+  const standing = (subject: string, tokenId: string): Promise<Standing | undefined> =>
+    standings.load(JSON.stringify([subject, tokenId]));
 
   /**
    * @throws PublicError UNAUTHENTICATED (with `reason`) for a bad or expired token, BAD_USER_INPUT for too

@@ -97,6 +97,34 @@ function remoteKeys(url: URL, cooldownMs: number | undefined): JWTVerifyGetKey {
   };
 }
 
+/** How many tokens are known whose signature was good, and for how long; ms. */
+const mostKnown = 5_000;
+const knownForMs = 60_000;
+
+/** Remembers for a minute which tokens were good: those who were cut off come back with the same, all at once. */
+function createKnownTokens(clock: Clock) {
+  const known = new Map<string, { readonly claims: TokenClaims; readonly since: number }>();
+
+  return {
+    get(token: string): TokenClaims | undefined {
+      const seen = known.get(token);
+      if (!seen) return undefined;
+      const age = clock.now() - seen.since;
+      if (age >= 0 && age < knownForMs && seen.claims.expiresAt.getTime() > clock.now()) return seen.claims;
+      known.delete(token);
+      return undefined;
+    },
+
+    add(token: string, claims: TokenClaims): void {
+      known.set(token, { claims, since: clock.now() });
+      for (const oldest of known.keys()) {
+        if (known.size <= mostKnown) break;
+        known.delete(oldest);
+      }
+    },
+  };
+}
+
 export interface TokenVerifierOptions {
   /** Key of HS256 tokens. Exactly one of `secret` and `jwksUrl` is given. */
   secret?: Uint8Array | undefined;
@@ -124,8 +152,11 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   const key: JWTVerifyGetKey = jwksUrl
     ? remoteKeys(jwksUrl, jwksCooldownMs)
     : async () => secret as Uint8Array;
+  const known = createKnownTokens(clock);
   return {
     async verify(token) {
+      const seen = known.get(token);
+      if (seen) return seen;
       try {
         const { payload } = await jwtVerify(token, key, {
           algorithms,
@@ -134,7 +165,9 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
           ...(issuer === undefined ? {} : { issuer }),
           ...(audience === undefined ? {} : { audience }),
         });
-        return toClaims(payload);
+        const claims = toClaims(payload);
+        known.add(token, claims);
+        return claims;
       } catch (error) {
         if (error instanceof TokenError) throw error;
         throw new TokenError(error instanceof errors.JWTExpired ? 'EXPIRED' : 'INVALID', error);

@@ -47,8 +47,9 @@ const deadlockDetected = '40P01';
 
 /** One interface over the drivers: transactions with commit hooks and bounded retries. */
 export function createDatabase(driver: Driver): Database {
-  // On one connection a statement outside the transaction that waits inside it waits for ever.
-  const inside = new AsyncLocalStorage<true>();
+  // On one connection a statement outside the transaction that waits inside it waits for ever. Where there are
+  // several nothing waits, and keeping track would slow down every promise of the process.
+  const inside = driver.exclusive ? new AsyncLocalStorage<true>() : undefined;
 
   async function attempt<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
     const before = new Set<(tx: Transaction) => Promise<void>>();
@@ -59,18 +60,19 @@ export function createDatabase(driver: Driver): Database {
         beforeCommit: (step) => before.add(step),
         afterCommit: (step) => after.push(step),
       };
-      return inside.run(true, async () => {
+      const run = async () => {
         const value = await work(tx);
         for (const step of before) await step(tx);
         return value;
-      });
+      };
+      return inside ? inside.run(true, run) : run();
     });
     for (const step of after) step();
     return result;
   }
 
   function refuseInside(): void {
-    if (inside.getStore()) throw new Error('The database was used outside of the open transaction.');
+    if (inside?.getStore()) throw new Error('The database was used outside of the open transaction.');
   }
 
   return {

@@ -118,11 +118,11 @@ export function createLog({ db, clock, onCommitted }: Dependencies) {
      * then whoever has seen everything up to it lacks nothing of these types up to their `trimmedTo`.
      */
     async lastTrimmed(topic: string, types: readonly string[]): Promise<number> {
-      const [last] = await db.query<{ seq: bigint }>(
-        'SELECT coalesce(max(seq), 0) AS seq FROM trimmed_types WHERE topic = $1 AND type = ANY($2::text[])',
+      const rows = await db.query<{ seq: bigint }>(
+        'SELECT seq FROM trimmed_types WHERE topic = $1 AND type = ANY($2::text[])',
         [topic, types],
       );
-      return Number(last?.seq ?? 0);
+      return Math.max(0, ...rows.map(({ seq }) => Number(seq)));
     },
 
     /** Where these topics stand; a topic without events stands at 0 of the database's epoch. */

@@ -11,7 +11,7 @@ export const trimWork = 'log.trim';
 export const trimEvery = 1_000;
 
 /** Answers whether an entity still goes on; `id` is what stands behind the colon of its topic. */
-export type IsOpen = (db: Queryable, id: string) => Promise<boolean>;
+type IsOpen = (db: Queryable, id: string) => Promise<boolean>;
 
 interface Dependencies {
   readonly db: Database;

@@ -7,7 +7,7 @@ export interface Keep {
 }
 
 /** A part of the beginning of a topic that is to go. */
-export interface TrimOptions {
+interface TrimOptions {
   readonly keep: Keep;
   /** The present; ms since 1970. */
   readonly now: number;
@@ -16,7 +16,7 @@ export interface TrimOptions {
 }
 
 /** How much of a topic is kept; `oldest` is when the first kept event happened. */
-export interface Kept {
+interface Kept {
   readonly rows: number;
   readonly oldest: Date | undefined;
 }
