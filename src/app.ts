@@ -296,7 +296,8 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
       const closed = [http, webSocketHttp].map(
         (server) => server && closeServer(server, config.drainSeconds),
       );
-      connections.endWhere('SHUTDOWN', () => true);
+      // What is left of the time is for requests that are under way.
+      await connections.drain(config.drainSeconds * 800);
       stopping.abort();
       await webSocket?.close();
       await Promise.all(closed);

@@ -27,6 +27,11 @@ interface Dependencies {
   readonly onNotShareable: () => void;
 }
 
+/** The context of a page of events: one that belongs to nobody says whether it was asked who watches. */
+interface ExecutionContext extends Context {
+  readonly wasAskedWho?: () => boolean;
+}
+
 export type DeliverySystem = ReturnType<typeof createDelivery>;
 
 /**
@@ -48,10 +53,12 @@ export function createDelivery({ services, maskError, onNotShareable }: Dependen
     return lastConnectionId;
   }
 
-  async function executeOne(args: ExecutionArgs, delivery: Delivery, contextValue: Context): Promise<Frame> {
+  async function executeOne(args: ExecutionArgs, delivery: Delivery, contextValue: ExecutionContext) {
     // Within the execution it would be an error at a place of the result, and the event would be skipped.
     typeOfEvent(delivery.event, args.schema);
     const result = await execute({ ...args, rootValue: delivery, contextValue });
+    if (contextValue.wasAskedWho?.())
+      throw new NotShareableError(`${args.operationName ?? 'An operation'} depends on who watches.`);
     // Without its data a client would not know where to resume: it waits until what is missing answers.
     const missing = result.errors?.map(rootCause).find(isUnavailable);
     if (missing) throw missing;
@@ -62,7 +69,7 @@ export function createDelivery({ services, maskError, onNotShareable }: Dependen
   async function executeAll(
     args: ExecutionArgs,
     deliveries: readonly Delivery[],
-    contextValue: Context,
+    contextValue: ExecutionContext,
   ): Promise<Frame[]> {
     const frames: Frame[] = [];
     for (const delivery of deliveries)
@@ -75,10 +82,33 @@ export function createDelivery({ services, maskError, onNotShareable }: Dependen
     return frames;
   }
 
-  function renderings(args: ExecutionArgs, { types, view }: Watch, connection: Connection) {
-    const key = `${keys.of(args)} ${view.access} ${view.objectId ?? view.userId ?? ''}`;
-    const alone = (): Rendering<Frame> => ({
-      key: `${key} ${idOf(connection)}`,
+  const keyOf = (args: ExecutionArgs, { view }: Watch) =>
+    `${keys.of(args)} ${view.access} ${view.objectId ?? view.userId ?? ''}`;
+
+  function sharedRendering(args: ExecutionArgs, watch: Watch): Rendering<Frame> {
+    const { types, view } = watch;
+    return {
+      key: keyOf(args, watch),
+      types,
+      async render(deliveries) {
+        try {
+          return await executeAll(args, deliveries, contextOfNobody(services, view));
+        } catch (error) {
+          if (error instanceof NotShareableError) {
+            personal.set(args.document, (personal.get(args.document) ?? new Set()).add(args.operationName));
+            onNotShareable();
+          }
+          throw error;
+        }
+      },
+      sizeOf,
+    };
+  }
+
+  function ownRendering(args: ExecutionArgs, watch: Watch, connection: Connection): Rendering<Frame> {
+    const { types, view } = watch;
+    return {
+      key: `${keyOf(args, watch)} ${idOf(connection)}`,
       types,
       render: (deliveries) =>
         executeAll(args, deliveries, {
@@ -87,22 +117,14 @@ export function createDelivery({ services, maskError, onNotShareable }: Dependen
           viewer: connection.viewer,
         }),
       sizeOf,
-    });
-    const isPersonal = personal.get(args.document)?.has(args.operationName) ?? false;
-    const shared: Rendering<Frame> = {
-      key,
-      types,
-      async render(deliveries) {
-        const context = contextOfNobody(services, view);
-        const frames = await executeAll(args, deliveries, context);
-        if (!context.wasAskedWho()) return frames;
-        personal.set(args.document, (personal.get(args.document) ?? new Set()).add(args.operationName));
-        onNotShareable();
-        throw new NotShareableError(`${args.operationName ?? 'An operation'} depends on who watches.`);
-      },
-      sizeOf,
     };
-    return { shared: isPersonal ? alone() : shared, alone } satisfies Renderings<Frame>;
+  }
+
+  /** What a subscription keeps of this is no more than `alone` needs, as there are many. */
+  function renderings(args: ExecutionArgs, watch: Watch, connection: Connection): Renderings<Frame> {
+    const isPersonal = personal.get(args.document)?.has(args.operationName) ?? false;
+    const alone = () => ownRendering(args, watch, connection);
+    return { shared: isPersonal ? alone() : sharedRendering(args, watch), alone };
   }
 
   /** Runs the subscription field; `begin` makes the subscription of what it says is watched. */
@@ -119,13 +141,12 @@ export function createDelivery({ services, maskError, onNotShareable }: Dependen
     /** Starts a subscription, or answers why it does not start. */
     start(args: ExecutionArgs): Promise<Subscription<Frame> | ExecutionResult> {
       const { connection, resumeAfter, onPosition } = args.contextValue as Context;
-      const kept = { ...args, contextValue: undefined };
       return resolve(args, async (watch) => {
         const { topic, after, snapshot } = watch;
         const subscription = await subscribe(
           services.feeds,
           { topic, after: resumeAfter ?? after, snapshot },
-          renderings(kept, watch, connection),
+          renderings(args, watch, connection),
         );
         if (connection.isOver) subscription.end();
         onPosition?.(subscription.position);
@@ -139,9 +160,8 @@ export function createDelivery({ services, maskError, onNotShareable }: Dependen
       subscription: Subscription<Frame>,
     ): Promise<ExecutionResult | undefined> {
       const { connection } = args.contextValue as Context;
-      const kept = { ...args, contextValue: undefined };
       const result = await resolve(args, async (watch) => {
-        subscription.rerender(renderings(kept, watch, connection));
+        subscription.rerender(renderings({ ...args, contextValue: undefined }, watch, connection));
         return subscription;
       });
       return result instanceof Subscription ? undefined : result;

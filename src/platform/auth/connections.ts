@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import type { Viewer } from './viewer.ts';
 
@@ -43,6 +44,9 @@ const graceMs = 25_000;
 
 /** How often expiries are looked for; ms. */
 const sweepEveryMs = 1_000;
+
+/** How soon one connection is ended after the other when all are to go; ms. */
+const gentleEveryMs = 5;
 
 /** How many sweeps a revocation is remembered, at least. */
 const rememberedSweeps = 30;
@@ -172,13 +176,29 @@ export function createConnections({ clock }: { readonly clock: Clock }) {
     },
 
     /**
-     * Ends every connection whose viewer is chosen; after a SHUTDOWN also those that open later, and after a
-     * TOKEN_REVOKED those chosen that open, or are refreshed to such a viewer, within half a minute.
+     * Ends every connection whose viewer is chosen as TOKEN_REVOKED, and those chosen that open, or are refreshed to
+     * such a viewer, within half a minute.
      */
-    endWhere(reason: EndReason, chosen: (viewer: Viewer) => boolean): void {
-      shutDown ||= reason === 'SHUTDOWN';
-      if (reason === 'TOKEN_REVOKED') revoked.push(chosen);
-      for (const connection of [...open]) if (chosen(connection.viewer)) connection.end(reason);
+    revoke(chosen: (viewer: Viewer) => boolean): void {
+      revoked.push(chosen);
+      for (const connection of [...open]) if (chosen(connection.viewer)) connection.end('TOKEN_REVOKED');
+    },
+
+    /**
+     * Ends all connections as SHUTDOWN, and those that open later at once: in random order, spread over a time, so
+     * that not all clients come back to the other nodes at the same moment. Resolves when the last one is ended.
+     */
+    async drain(withinMs: number): Promise<void> {
+      shutDown = true;
+      const left = [...open].sort(() => Math.random() - 0.5);
+      const spreadMs = Math.min(withinMs, left.length * gentleEveryMs);
+      const begin = performance.now();
+      for (let ended = 0; ended < left.length; ) {
+        const due =
+          spreadMs === 0 ? left.length : Math.ceil(((performance.now() - begin) / spreadMs) * left.length);
+        for (; ended < Math.min(due, left.length); ended += 1) left[ended]?.end('SHUTDOWN');
+        if (ended < left.length) await pause(gentleEveryMs);
+      }
     },
 
     get size(): number {

@@ -79,5 +79,5 @@ export async function followRevocations(
 function endRevoked({ tokenId, userId, before }: Facts, connections: Connections): void {
   const isRevoked = ({ id, issuedAt, tokenId: own }: ViewerUser) =>
     own === tokenId || (id === userId && issuedAt.getTime() < Number(before));
-  connections.endWhere('TOKEN_REVOKED', ({ user }) => user !== undefined && isRevoked(user));
+  connections.revoke(({ user }) => user !== undefined && isRevoked(user));
 }

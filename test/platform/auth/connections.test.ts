@@ -225,7 +225,7 @@ describe('all connections', () => {
     connections.open(userFor(60_000, 'one'), first.listener);
     connections.open(userFor(60_000, 'two'), second.listener);
     connections.open(anonymous);
-    connections.endWhere('TOKEN_REVOKED', ofToken('one'));
+    connections.revoke(ofToken('one'));
     expect([first.told, second.told, connections.size]).toEqual([['TOKEN_REVOKED'], [], 2]);
     connections.open(anonymous);
     expect(connections.size).toBe(3);
@@ -238,7 +238,7 @@ describe('all connections', () => {
     const other = listen();
     const socket = connections.open(userFor(day, 'two'), refreshed.listener, true);
     connections.open(userFor(day, 'three'), other.listener, true).refresh(userFor(day, 'four'));
-    connections.endWhere('TOKEN_REVOKED', ofToken('one'));
+    connections.revoke(ofToken('one'));
     vi.advanceTimersByTime(30_000);
     const opened = connections.open(userFor(day, 'one'), late.listener);
     socket.refresh(userFor(day, 'one'));
@@ -253,18 +253,33 @@ describe('all connections', () => {
 
   it('do not hold what was revoked against anyone for ever: the database knows it', () => {
     const connections = build();
-    connections.endWhere('TOKEN_REVOKED', ofToken('one'));
+    connections.revoke(ofToken('one'));
     vi.advanceTimersByTime(60_000);
     connections.open(userFor(day, 'one'));
     expect(connections.size).toBe(1);
   });
 
-  it('are ended by a shutdown, and so is what comes after it', () => {
+  it('are ended one after the other where there is time, each once', async () => {
+    vi.useRealTimers();
+    const connections = createConnections({ clock: systemClock });
+    const told: number[] = [];
+    for (let index = 0; index < 100; index += 1)
+      connections.open(anonymous, { ended: () => told.push(index) });
+    const drained = connections.drain(200);
+    expect(told.length).toBeLessThan(100);
+    await drained;
+    expect([...told].sort((one, another) => one - another)).toEqual(Array.from({ length: 100 }, (_, n) => n));
+    expect(connections.size).toBe(0);
+    connections.close();
+    vi.useFakeTimers();
+  });
+
+  it('are ended by a shutdown, and so is what comes after it', async () => {
     const connections = build();
     const before = listen();
     const after = listen();
     connections.open(anonymous, before.listener);
-    connections.endWhere('SHUTDOWN', () => true);
+    await connections.drain(0);
     const late = connections.open(userFor(60_000), after.listener);
     expect([before.told, after.told]).toEqual([['SHUTDOWN'], ['SHUTDOWN']]);
     expect([late.isOver, connections.size]).toEqual([true, 0]);

@@ -187,7 +187,7 @@ describe('at the same time', () => {
     hold();
     const refreshing = refresh(connection, token);
     await waiting(1);
-    connections.endWhere('TOKEN_REVOKED', ({ user }) => user?.tokenId === jti);
+    connections.revoke(({ user }) => user?.tokenId === jti);
     expect(ends).toEqual([]);
     release(0);
     await expect(refreshing).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });

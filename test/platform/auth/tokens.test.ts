@@ -110,6 +110,30 @@ describe('with a secret', () => {
     expect(await refusal(verifier.verify(signByHand(claims)))).toMatchObject(INVALID);
   });
 
+  it('knows a token for a minute, and no longer than it lasts, and the newest 5,000', async () => {
+    let now = NOW;
+    const verifying = createTokenVerifier({ secret: SECRET, clock: { now: () => now } });
+    const issuer = createTokenIssuer({ secret: SECRET, clock });
+    const [brief, lasting] = await Promise.all(
+      [10, 600].map((expiresInSeconds) => issuer.issue({ subject: 'a', roles: [], expiresInSeconds })),
+    );
+    const first = await verifying.verify(lasting as string);
+    await verifying.verify(brief as string);
+    expect(await verifying.verify(lasting as string)).toBe(first);
+    now += 10_000;
+    expect(await refusal(verifying.verify(brief as string))).toMatchObject({ kind: 'EXPIRED' });
+    expect(await verifying.verify(lasting as string)).toBe(first);
+    now += 50_000;
+    const second = await verifying.verify(lasting as string);
+    expect(second).not.toBe(first);
+    now -= 1;
+    const third = await verifying.verify(lasting as string);
+    expect(third).not.toBe(second);
+    for (let n = 0; n < 5_000; n += 1)
+      await verifying.verify(await issuer.issue({ subject: `${n}`, roles: [], expiresInSeconds: 600 }));
+    expect(await verifying.verify(lasting as string)).not.toBe(third);
+  });
+
   it('goes by the clock that it was given', async () => {
     let now = NOW;
     const later = createTokenVerifier({ secret: SECRET, clock: { now: () => now } });
@@ -223,7 +247,8 @@ describe('with published keys', () => {
   });
 
   it('fetches the keys once and again for a key that is new', async () => {
-    const verifier = createTokenVerifier({ jwksUrl: url, clock, jwksCooldownMs: 0 });
+    let now = NOW;
+    const verifier = createTokenVerifier({ jwksUrl: url, clock: { now: () => now }, jwksCooldownMs: 0 });
     const old = await publish('ES256');
     const oldToken = await sign(claims, old.privateKey, 'ES256', old.kid);
     await verifier.verify(oldToken);
@@ -235,6 +260,9 @@ describe('with published keys', () => {
     const newToken = await sign(claims, rotated.privateKey, 'ES256', rotated.kid);
     expect((await verifier.verify(newToken)).subject).toBe('carol');
     expect(requests).toBe(2);
+    // What was good is taken for good for a minute.
+    await verifier.verify(oldToken);
+    now += 60_000;
     expect(await refusal(verifier.verify(oldToken))).toMatchObject(INVALID);
   });
 
