@@ -7,8 +7,10 @@ const withoutDatabase = [
   'test/{browser,scripts}/**',
   'test/**/{machine,bolt11,cursor,ids,ring,secrets,logger,metrics,loaders,scalars,tokens}.test.ts',
   'test/**/{folder-lock,pglite,postgres,unavailability,in-process,redis,address,request-errors,stub,http,lnbits*}.test.ts',
-  'test/**/{connection-counts,keyed-rate,rate,keys,connection-limits,mutation-limit,ping,trusted-documents}.test.ts',
+  'test/**/{connection-counts,keyed-rate,rate,keys,connection-limits,mutation-limit,ping,trusted-documents,outbox,heartbeat,batch,utf8,access,operation-keys}.test.ts',
   'test/system/{crash,kills,docs,lnbits,nginx}.test.ts',
+  'test/transport/{documents,hostile}.test.ts',
+  'test/faults/**',
   'test/nodes/**',
 ];
 

@@ -101,6 +101,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     connections: () => connections.size,
     feeds: () => hub.size(),
     sockets: () => webSocket?.size ?? 0,
+    waitingBytes: () => webSocket?.waitingBytes ?? 0,
   });
 
   const accessTokens = createAccessTokens({ secret: deriveSecret(secret, 'access-tokens') });

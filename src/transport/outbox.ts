@@ -19,6 +19,9 @@ export interface OutboxOwner {
 /** How many frames may wait on one socket, however small they are. */
 const maximumFrames = 1_024;
 
+/** How many times as much as there is room for may wait, at most. */
+const overfull = 16;
+
 export type Outboxes = ReturnType<typeof createOutboxes>;
 
 /** What the outboxes of a server share: the turn in which they write, and the sum of what waits. */
@@ -101,6 +104,11 @@ export class Outbox {
       if (this.#filled === '') this.#socket.write('', () => this.#written());
     }
     return false;
+  }
+
+  /** Whether far more waits than there is room for: answers are put in whether there is room or not. */
+  get isOverfull(): boolean {
+    return this.#filled.length + this.#socket.writableLength > overfull * this.#shared.socketBytes;
   }
 
   /** Puts a whole frame in, each character a byte. It leaves with all others of this turn, in one write. */

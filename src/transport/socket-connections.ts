@@ -2,7 +2,7 @@ import { type FieldNode, type GraphQLError, Kind, type OperationDefinitionNode }
 import { CloseCode } from 'graphql-ws';
 import { httpStatus, type MaskError } from '../graphql/errors.ts';
 import { type Authenticate, type Credentials, refused } from '../platform/auth/authenticate.ts';
-import type { Connection, Connections, EndReason } from '../platform/auth/connections.ts';
+import type { Connection, ConnectionListener, Connections, EndReason } from '../platform/auth/connections.ts';
 import type { ReconnectTicket, ReconnectTickets } from '../platform/auth/reconnect-tickets.ts';
 import type { Viewer } from '../platform/auth/viewer.ts';
 import { PublicError } from '../platform/errors.ts';
@@ -30,6 +30,29 @@ const endings: Readonly<Record<EndReason, Closing>> = {
   SHUTDOWN: goingAway,
 };
 
+/** What a socket hears of its connection. A class and not closures, as there are tens of thousands. */
+class SocketListener implements ConnectionListener {
+  readonly #socket: Socket;
+  readonly #refreshed: (socket: Socket) => void;
+
+  constructor(socket: Socket, refreshed: (socket: Socket) => void) {
+    this.#socket = socket;
+    this.#refreshed = refreshed;
+  }
+
+  ended(reason: EndReason): void {
+    this.#socket.close(endings[reason]);
+  }
+
+  expiring(tokenExpiresInMs: number): void {
+    this.#socket.sendText(JSON.stringify({ type: 'ping', payload: { tokenExpiresInMs } }));
+  }
+
+  refreshed(): void {
+    this.#refreshed(this.#socket);
+  }
+}
+
 export type SocketConnections = ReturnType<typeof createSocketConnections>;
 
 /** Sees to who is on a socket: from its `connection_init` on, and while its token is refreshed or runs out. */
@@ -56,6 +79,12 @@ export function createSocketConnections(deps: Dependencies) {
     }
   }
 
+  function refreshed(socket: Socket): void {
+    authorize(socket).catch((error) => {
+      socket.close(refusalOf(maskError(error)));
+    });
+  }
+
   function begin(socket: Socket, viewer: Viewer): boolean {
     const release = limits.viewer(viewer);
     if (!release) {
@@ -63,20 +92,7 @@ export function createSocketConnections(deps: Dependencies) {
       return false;
     }
     socket.onGone(release);
-    socket.connection = connections.open(
-      viewer,
-      {
-        ended: (reason) => socket.close(endings[reason]),
-        expiring: (tokenExpiresInMs) =>
-          socket.sendText(JSON.stringify({ type: 'ping', payload: { tokenExpiresInMs } })),
-        refreshed() {
-          authorize(socket).catch((error) => {
-            socket.close(refusalOf(maskError(error)));
-          });
-        },
-      },
-      true,
-    );
+    socket.connection = connections.open(viewer, new SocketListener(socket, refreshed), true);
     // It may be ended as soon as it begins.
     return !socket.connection.isOver;
   }

@@ -35,6 +35,11 @@ export class Socket implements SubscribingSocket, OutboxOwner {
   /** Since when it has had no operation, or has not taken what it was sent; ms, undefined while neither holds. */
   idleSince: number | undefined;
   stalledSince: number | undefined;
+  /** The ids of operations that have been asked for and do not run yet. */
+  starting: ReadonlySet<string> | undefined;
+  /** What graphql-ws does with a message, and at the end. */
+  hear: ((text: string) => Promise<void>) | undefined;
+  closed: ((code: number, reason: string) => unknown) | undefined;
   /** The operations that are running on it, by their ids. */
   running: Readonly<Record<string, unknown>> = {};
   readonly #outbox: Outbox;
@@ -70,9 +75,12 @@ export class Socket implements SubscribingSocket, OutboxOwner {
     if (this.isOpen) this.#outbox.put(frameOf(message));
   }
 
-  /** Sends a message that may have any characters. */
+  /** Sends an answer, which may have any characters. Who does not read answers is asked nothing more. */
   sendText(message: string): void {
     this.send(utf8Characters(message));
+    if (!this.isOpen || this.hasRoom) return;
+    if (this.#outbox.isOverfull) this.cut(slowConsumer);
+    else this.webSocket.pause();
   }
 
   began(subscription: SocketSubscription): void {
@@ -86,6 +94,7 @@ export class Socket implements SubscribingSocket, OutboxOwner {
   /** Goes on with what waits for room. */
   room(): void {
     this.stalledSince = undefined;
+    if (this.webSocket.isPaused) this.webSocket.resume();
     // Not the same one first each time: there may not be room for all.
     const [first, ...others] = this.#subscriptions;
     if (first && others.length > 0) this.#subscriptions = [...others, first];

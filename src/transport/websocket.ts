@@ -1,7 +1,13 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ExecutionArgs, type ExecutionResult, GraphQLError, OperationTypeNode } from 'graphql';
-import { CloseCode, GRAPHQL_TRANSPORT_WS_PROTOCOL, makeServer, type ServerOptions } from 'graphql-ws';
+import {
+  CloseCode,
+  GRAPHQL_TRANSPORT_WS_PROTOCOL,
+  type WebSocket as GraphqlSocket,
+  makeServer,
+  type ServerOptions,
+} from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Services } from '../graphql/context.ts';
 import type { DeliverySystem } from '../graphql/delivery.ts';
@@ -68,11 +74,41 @@ type EnvelopedArgs = ExecutionArgs & {
   rootValue: { execute: (args: ExecutionArgs) => ExecutionResult };
 };
 
-/** What graphql-ws makes of a socket. */
-interface Handlers {
-  readonly socket: Socket;
-  hear: (text: string) => Promise<void>;
-  closed: (code: number, reason: string) => unknown;
+const socketOf: unique symbol = Symbol('the socket of a WebSocket');
+
+interface OwnedWebSocket extends WebSocket {
+  [socketOf]: Socket;
+}
+
+/** A socket as graphql-ws takes it. A class and not closures, as there are tens of thousands. */
+class Speaker implements GraphqlSocket {
+  readonly #socket: Socket;
+  readonly #answerPing: (socket: Socket, payload: unknown) => Promise<void>;
+
+  constructor(socket: Socket, answerPing: (socket: Socket, payload: unknown) => Promise<void>) {
+    this.#socket = socket;
+    this.#answerPing = answerPing;
+  }
+
+  get protocol(): string {
+    return this.#socket.webSocket.protocol;
+  }
+
+  send(text: string): void {
+    this.#socket.sendText(text);
+  }
+
+  close(code: number = CloseCode.InternalServerError, reason = ''): void {
+    this.#socket.close([code, reason]);
+  }
+
+  onMessage(hear: (text: string) => Promise<void>): void {
+    this.#socket.hear = hear;
+  }
+
+  onPing(payload: unknown): Promise<void> {
+    return this.#answerPing(this.#socket, payload);
+  }
 }
 
 /** graphql-transport-ws. An operation that is refused gets an `error` message, and the socket lives. */
@@ -85,6 +121,8 @@ export function createWebSocketTransport(deps: Dependencies) {
     maxFragments: maximumFragments,
     closeTimeout: closeWithinMs,
     perMessageDeflate: false,
+    // An id that is completed and used again in one go would be taken for the one before.
+    allowSynchronousEvents: false,
     handleProtocols: (named: ReadonlySet<string>) =>
       named.has(GRAPHQL_TRANSPORT_WS_PROTOCOL) ? GRAPHQL_TRANSPORT_WS_PROTOCOL : (false as const),
   };
@@ -92,7 +130,6 @@ export function createWebSocketTransport(deps: Dependencies) {
   const outboxes = createOutboxes(deps.outboxLimits);
   const heartbeat = createHeartbeat({ clock: messageRate.clock, idleMs });
   const known = createKnownDocuments();
-  const handlers = new WeakMap<WebSocket, Handlers>();
   const socketConnections: SocketConnections = createSocketConnections({
     ...deps,
     maskError: yoga.maskError,
@@ -135,8 +172,13 @@ export function createWebSocketTransport(deps: Dependencies) {
   const options: Options = {
     onConnect: ({ connectionParams, extra }) => socketConnections.open(extra.socket, connectionParams ?? {}),
 
-    async onSubscribe({ extra: { socket }, subscriptions }, _id, payload) {
+    async onSubscribe({ extra: { socket }, subscriptions }, id, payload) {
       socket.running = subscriptions;
+      // It was completed before it had begun, and two of one name cannot be told apart.
+      if (socket.starting?.has(id)) {
+        socket.close([CloseCode.SubscriberAlreadyExists, `Subscriber for ${id} already exists`]);
+        return [tooManyOperations(maximumOperations)];
+      }
       if (maximumOperations > 0 && Object.keys(subscriptions).length > maximumOperations)
         return [tooManyOperations(maximumOperations)];
       try {
@@ -147,6 +189,7 @@ export function createWebSocketTransport(deps: Dependencies) {
           ...acknowledged(socket),
           params: { query, operationName, variables },
         });
+        socket.starting = new Set([...(socket.starting ?? []), id]);
         const { document, text } = prepare(query, operationName, enveloped);
         const operation = requireOperation(document, operationName);
         socketConnections.requireFresh(acknowledged(socket).connection, operation);
@@ -161,6 +204,7 @@ export function createWebSocketTransport(deps: Dependencies) {
           rootValue: { execute: enveloped.execute },
         };
       } catch (error) {
+        started(socket, id);
         if (error instanceof RefusedOperation) return error.result.errors;
         return [yoga.maskError(error)];
       }
@@ -176,6 +220,7 @@ export function createWebSocketTransport(deps: Dependencies) {
     },
 
     onOperation({ extra: { socket } }, id, _payload, args, result) {
+      started(socket, id);
       if (result instanceof Subscription) return new SocketSubscription(socket, id, args, result);
       const { errors, data } = result as ExecutionResult;
       return errors && data === undefined ? refusing({ errors }) : undefined;
@@ -212,38 +257,26 @@ export function createWebSocketTransport(deps: Dependencies) {
     const messages = messageRate.amount > 0 ? new Bucket(messageRate) : undefined;
     const socket = new Socket({ webSocket, stream, outboxes, messages, address });
     socket.onGone(heartbeat.add(socket));
-    const handling: Handlers = { socket, hear: async () => {}, closed: () => {} };
-    handlers.set(webSocket, handling);
+    Object.assign(webSocket, { [socketOf]: socket });
     webSocket.on('message', onMessage);
     webSocket.on('pong', onPong);
     webSocket.on('close', onClose);
     // ws closes with the right code what breaks its rules.
     webSocket.on('error', ignore);
-    handling.closed = server.opened(
-      {
-        protocol: webSocket.protocol,
-        send: (text) => socket.sendText(text),
-        close: (code, reason) => socket.close([code ?? CloseCode.InternalServerError, reason ?? '']),
-        onMessage: (hear) => {
-          handling.hear = hear;
-        },
-        onPing: (payload) => answerPing(socket, payload),
-      },
-      { socket },
-    );
+    socket.closed = server.opened(new Speaker(socket, answerPing), { socket });
   }
 
   // Functions of all sockets, and not closures of each.
   function onMessage(this: WebSocket, data: unknown): void {
-    const { socket, hear } = handlers.get(this) as Handlers;
+    const socket = (this as OwnedWebSocket)[socketOf];
+    socket.isAlive = true;
     // Who was told to go may do nothing more here, however long the line lasts.
     if (!socket.isOpen) return;
-    socket.isAlive = true;
     if (socket.messages && !socket.messages.take()) {
       socket.close(tooManyMessages);
       return;
     }
-    hear(String(data)).catch((error) => {
+    socket.hear?.(String(data)).catch((error) => {
       // The one thing that graphql-ws throws because of a client: a message that only a server sends.
       const isClients = error instanceof Error && error.message.startsWith('Unexpected message of type');
       if (!isClients) yoga.maskError(error);
@@ -252,13 +285,13 @@ export function createWebSocketTransport(deps: Dependencies) {
   }
 
   function onPong(this: WebSocket): void {
-    (handlers.get(this) as Handlers).socket.isAlive = true;
+    (this as OwnedWebSocket)[socketOf].isAlive = true;
   }
 
   function onClose(this: WebSocket, code: number, reason: Buffer): void {
-    const { socket, closed } = handlers.get(this) as Handlers;
+    const socket = (this as OwnedWebSocket)[socketOf];
     socket.gone();
-    closed(code, String(reason));
+    socket.closed?.(code, String(reason));
   }
 
   /** A ping may bring a new token; any other is answered with what it brought. */
@@ -291,7 +324,7 @@ export function createWebSocketTransport(deps: Dependencies) {
     /** Closes every socket with 1001, and takes no more. */
     async close(): Promise<void> {
       heartbeat.close();
-      for (const webSocket of sockets.clients) handlers.get(webSocket)?.socket.close(goingAway);
+      for (const webSocket of sockets.clients) (webSocket as OwnedWebSocket)[socketOf].close(goingAway);
       await new Promise<void>((resolve) => {
         sockets.close(() => resolve());
       });
@@ -300,6 +333,11 @@ export function createWebSocketTransport(deps: Dependencies) {
 }
 
 const ignore = () => {};
+
+function started(socket: Socket, id: string): void {
+  const others = [...(socket.starting ?? [])].filter((starting) => starting !== id);
+  socket.starting = others.length > 0 ? new Set(others) : undefined;
+}
 
 function acknowledged({ connection, address }: Socket) {
   if (!connection) throw new Error('An operation has come before the acknowledgement.');

@@ -85,6 +85,7 @@ describe('whoever runs the server', () => {
     const metrics = createMetrics({
       connections: () => 0,
       sockets: () => 0,
+      waitingBytes: () => 0,
       feeds: () => ({ topics: 0, members: 0 }),
       database: () => db.connections(),
       bus: () => true,

@@ -4,6 +4,7 @@ import { encodeCursor } from '../log/cursor.ts';
 import type { LogRow } from '../log/event.ts';
 import type { Feed } from './feed.ts';
 import { pageSize } from './page-size.ts';
+import { Pages, type Rendered, type RenderedPage } from './pages.ts';
 import { type Delivery, NotShareableError, type Rendering } from './rendering.ts';
 
 /** A subscription as its group sees it. */
@@ -15,33 +16,6 @@ export interface Member {
   /** What it watches cannot be shared: it is to go on by itself. */
   separate(): void;
   fail(error: unknown): void;
-}
-
-/** What was rendered, and when: a later turn has read a later state of what events are about. */
-export interface Rendered<Result> {
-  /** Undefined for an event that is left out. */
-  readonly result: Result | undefined;
-  readonly turn: number;
-}
-
-/** A part of a topic that was rendered apart, for those who are behind. */
-export interface RenderedPage<Result> {
-  /** The sequence before the first of them. */
-  readonly from: number;
-  readonly rendered: readonly Rendered<Result>[];
-  /** The group's turn when it was done. */
-  readonly turn: number;
-}
-
-interface PageInHand<Result> {
-  readonly page: number;
-  /** Where the topic was known to stand when it was read. */
-  readonly head: number;
-  /** The group's turn when it was begun. */
-  readonly turn: number;
-  readonly done: Promise<RenderedPage<Result>>;
-  /** Behind which sequence it could not be rendered, if so. */
-  failedBehind?: number;
 }
 
 /** An event that is not kept, rendered. */
@@ -70,7 +44,8 @@ export class Group<Result> {
   #at = 0;
   #turn = 0;
   #ephemeral: RenderedEphemeral<Result> | undefined;
-  #pageInHand: PageInHand<Result> | undefined;
+  /** For those who are far behind; made when the first of them comes. */
+  #pages: Pages<Result> | undefined;
   #isWanted = false;
   #isRunning = false;
   #stopWaiting: (() => void) | undefined;
@@ -92,7 +67,10 @@ export class Group<Result> {
   }
 
   join(member: Member): void {
-    if (this.#members.size === 0) this.#restart(member.seq);
+    if (this.#members.size === 0) {
+      this.#restart(member.seq);
+      this.skip(this.#feed.head);
+    }
     this.#members.add(member);
   }
 
@@ -101,7 +79,7 @@ export class Group<Result> {
     this.#stale.delete(member);
     if (this.#members.size > 0) return;
     this.#restart(this.#at);
-    this.#pageInHand = undefined;
+    this.#pages = undefined;
     this.#stopWaiting?.();
     this.#onEmpty();
   }
@@ -119,6 +97,11 @@ export class Group<Result> {
     if (ephemeral.turn > afterTurn) return ephemeral;
     this.#ephemeral = undefined;
     return undefined;
+  }
+
+  /** Renders nothing for who is far behind a sequence before what follows that: they read by themselves. */
+  skip(seq: number): void {
+    if (seq > this.#at + pageSize) this.#restart(seq);
   }
 
   /** A member has been told everything that was rendered. */
@@ -147,38 +130,26 @@ export class Group<Result> {
     this.#run();
   }
 
-  /** A page behind a sequence, for those who are far behind: rendered once for all who ask for it meanwhile. */
-  async behind(seq: number, afterTurn: number): Promise<RenderedPage<Result>> {
-    const page = Math.floor(seq / pageSize);
-    const { head } = this.#feed;
-    const known = this.#pageInHand;
-    if (known?.page === page && known.turn > afterTurn && known.head >= Math.min(head, (page + 1) * pageSize))
-      return known.done;
-    // What comes before a failure is told first, and then it is met again.
-    const isFailing = known?.page === page && seq === known.failedBehind;
-    const inHand: PageInHand<Result> = {
-      page,
-      head,
-      turn: this.#turn + 1,
-      done: this.#renderPage(isFailing ? seq : page * pageSize, (failedBehind) => {
-        inHand.failedBehind = failedBehind;
-      }),
-    };
-    this.#pageInHand = inHand;
-    inHand.done.catch(() => {
-      if (this.#pageInHand === inHand) this.#pageInHand = undefined;
+  /** The page that a sequence lies in, for those who are far behind: rendered after a turn, once for all of them. */
+  behind(seq: number, afterTurn: number): Promise<RenderedPage<Result>> {
+    this.#pages ??= new Pages({
+      head: () => this.#feed.head,
+      nextTurn: () => this.#nextTurn(),
+      render: (start) => this.#renderPage(start),
     });
-    return inHand.done;
+    return this.#pages.behind(seq, afterTurn);
   }
 
-  async #renderPage(start: number, onFailure: (seq: number) => void): Promise<RenderedPage<Result>> {
-    // Before anything is read: what others render meanwhile has read no earlier state than this.
-    this.#turn += 1;
+  async #renderPage(start: number): Promise<RenderedPage<Result>> {
     const rows = await this.#feed.rowsAfter(start);
     const rendered = await this.#render(rows);
     const from = (rows[0]?.seq ?? start + 1) - 1;
-    if (rendered.length < rows.length) onFailure(from + rendered.length);
-    return { from, rendered, turn: this.#turn };
+    return { from, rendered, isCut: rendered.length < rows.length, turn: this.#turn };
+  }
+
+  #nextTurn(): number {
+    this.#turn += 1;
+    return this.#turn;
   }
 
   #hasWork(): boolean {
@@ -188,25 +159,31 @@ export class Group<Result> {
 
   async #run(): Promise<void> {
     let failures = 0;
-    while (this.#hasWork())
+    while (this.#hasWork()) {
+      const start = this.#start();
       try {
-        await this.#advance();
+        await this.#advance(start);
         failures = 0;
       } catch (error) {
-        if (!isUnavailable(error)) {
-          this.#giveUp(error);
-          break;
+        if (isUnavailable(error)) {
+          failures += 1;
+          await this.#pause(failures);
+        } else {
+          this.#giveUp(error, start);
         }
-        failures += 1;
-        await this.#pause(failures);
       }
+    }
     this.#isRunning = false;
   }
 
-  /** Renders what is next. Who needs something rendered anew pulls the beginning back. */
-  async #advance(): Promise<void> {
+  /** Behind which sequence to render. Who needs something rendered anew pulls the beginning back. */
+  #start(): number {
+    return [...this.#stale].reduce((least, { seq }) => Math.min(least, seq), this.#at);
+  }
+
+  /** Renders what is next. */
+  async #advance(start: number): Promise<void> {
     const stale = [...this.#stale];
-    const start = stale.reduce((least, { seq }) => Math.min(least, seq), this.#at);
     if (start < this.#feed.head) {
       const rows = this.#feed.after(start, pageSize) ?? (await this.#feed.rowsAfter(start));
       if (rows[0]?.seq === start + 1) this.#keep(start, await this.#render(rows));
@@ -222,8 +199,7 @@ export class Group<Result> {
   async #render(rows: readonly LogRow[]): Promise<Rendered<Result>[]> {
     const { types } = this.rendering;
     const wanted = types ? rows.filter(({ event }) => types.includes(event.type)) : rows;
-    this.#turn += 1;
-    const turn = this.#turn;
+    const turn = this.#nextTurn();
     const results = wanted.length > 0 ? await this.rendering.render(wanted.map(toDelivery)) : [];
     const rendered: Rendered<Result>[] = [];
     let next = 0;
@@ -238,6 +214,8 @@ export class Group<Result> {
 
   /** Keeps what was rendered behind a sequence, and of what went before only what the ring still has. */
   #keep(start: number, rendered: readonly Rendered<Result>[]): void {
+    // All of them have left meanwhile, and nobody comes to this group any more.
+    if (this.#members.size === 0) return;
     if (start < this.#from || start > this.#at) this.#restart(start);
     const replaced = this.#kept.splice(start - this.#from, Number.POSITIVE_INFINITY, ...rendered);
     this.#at = start + rendered.length;
@@ -267,10 +245,15 @@ export class Group<Result> {
     if (rendered) this.#ephemeral = { ...rendered, id: event.id, seq };
   }
 
-  #giveUp(error: unknown): void {
+  /** What follows a sequence cannot be rendered: who is to be told it next hears so, and the others go on. */
+  #giveUp(error: unknown, start: number): void {
+    this.#isWanted = false;
     for (const member of [...this.#members])
       if (error instanceof NotShareableError) member.separate();
-      else member.fail(error);
+      else if (member.seq === start) member.fail(error);
+    const beyond = [...this.#members].map(({ seq }) => seq).filter((seq) => seq > start);
+    if (beyond.length > 0) this.#restart(Math.min(...beyond));
+    for (const member of this.#members) member.wake();
   }
 
   #pause(failures: number): Promise<void> {

@@ -2,7 +2,7 @@ import type { LogRow } from '../log/event.ts';
 
 /**
  * The newest rows of a topic, contiguous, bounded by the size of their facts and of what is kept beside them.
- * `onDropped` hears the last sequence that no longer fits.
+ * `onDropped` hears each sequence that no longer fits.
  */
 export function createRing(maximumBytes: number, onDropped: (seq: number) => void = () => {}) {
   let rows: LogRow[] = [];
@@ -16,13 +16,13 @@ export function createRing(maximumBytes: number, onDropped: (seq: number) => voi
     let dropped = 0;
     while (bytes + bytesBeside > maximumBytes && dropped < rows.length - 1) {
       bytes -= sizes[dropped] as number;
+      // At once: with the row goes what is kept beside it.
+      onDropped((rows[dropped] as LogRow).seq);
       dropped += 1;
     }
     if (dropped === 0) return;
-    const last = rows[dropped - 1] as LogRow;
     rows = rows.slice(dropped);
     sizes = sizes.slice(dropped);
-    onDropped(last.seq);
   }
 
   return {
@@ -53,7 +53,7 @@ export function createRing(maximumBytes: number, onDropped: (seq: number) => voi
     /** Counts bytes that are kept beside the rows, or, when negative, no longer are. */
     charge(change: number): void {
       bytesBeside += change;
-      dropOldest();
+      if (change > 0) dropOldest();
     },
 
     clear(): void {

@@ -4,9 +4,10 @@ import { newId } from '../ids.ts';
 import { cursorExpired, encodeCursor, type Position } from '../log/cursor.ts';
 import type { Facts, TopicHead } from '../log/event.ts';
 import type { Feed } from './feed.ts';
-import type { Group, Member, RenderedPage } from './group.ts';
+import type { Group, Member } from './group.ts';
 import { type Iteration, iterate } from './iterate.ts';
 import { pageSize } from './page-size.ts';
+import type { RenderedPage } from './pages.ts';
 import { NotShareableError, type Rendering } from './rendering.ts';
 import type { Feeds } from './subscribe.ts';
 
@@ -65,6 +66,8 @@ export class Subscription<Result> implements Member {
   #page: RenderedPage<Result> | undefined;
   /** The group's turn when it was last shown something that was rendered apart. */
   #shownTurn = 0;
+  /** The group's turn when it last took what is kept there. */
+  #takenTurn = 0;
   #shownEphemeral: string | undefined;
   #isReading = false;
   #isOver = false;
@@ -111,6 +114,7 @@ export class Subscription<Result> implements Member {
       const next = apart ?? this.#group.next(this.seq, this.#shownTurn);
       if (next) {
         this.seq += 1;
+        if (!apart) this.#takenTurn = this.#group.turn;
         if (next.result !== undefined) return next.result;
         continue;
       }
@@ -121,10 +125,12 @@ export class Subscription<Result> implements Member {
       if (this.seq < this.#group.at) return this.#readOn();
       const passing = this.#group.passing(this.seq, this.#shownTurn, this.#shownEphemeral);
       if (!passing) {
+        this.#group.skip(this.seq);
         this.#group.want();
         return undefined;
       }
       this.#shownEphemeral = passing.id;
+      this.#takenTurn = this.#group.turn;
       if (passing.result !== undefined) return passing.result;
     }
     return undefined;
@@ -150,6 +156,7 @@ export class Subscription<Result> implements Member {
     this.#page = undefined;
     group.join(this);
     this.#shownTurn = group.turn;
+    this.#takenTurn = 0;
     this.wake();
   }
 
@@ -209,13 +216,15 @@ export class Subscription<Result> implements Member {
         else this.fail(error);
       }
     this.#isReading = false;
-    this.wake();
+    if (!this.#isOver) this.wake();
   }
 
   async #readBehind(): Promise<void> {
     const group = this.#group;
-    const page = await group.behind(this.seq, this.#shownTurn);
-    if (group !== this.#group) return;
+    const asked = this.seq;
+    const page = await group.behind(asked, Math.max(this.#shownTurn, this.#takenTurn));
+    // What the group had at hand may have been taken meanwhile: who still wants to read asks again.
+    if (group !== this.#group || this.seq !== asked || this.#isOver) return;
     if (this.seq >= page.from && this.seq - page.from < page.rendered.length) {
       this.#page = page;
       this.#shownTurn = page.turn;
@@ -229,8 +238,12 @@ export class Subscription<Result> implements Member {
     const { log } = this.#feeds;
     const { topic } = this.#feed;
     const { types } = this.rendering;
+    const behind = this.seq;
     const head = (await log.heads([topic])).get(topic) as TopicHead;
-    if (this.seq < head.trimmedTo && types && (await log.lastTrimmed(topic, types)) <= this.seq) {
+    const isNothingMissed =
+      behind < head.trimmedTo && types !== undefined && (await log.lastTrimmed(topic, types)) <= behind;
+    if (this.seq !== behind) return;
+    if (isNothingMissed) {
       this.seq = head.trimmedTo;
       return;
     }
@@ -253,13 +266,14 @@ export class Subscription<Result> implements Member {
     const { topic, epoch } = this.#feed;
     const cursor = encodeCursor({ topic, epoch, seq: this.seq });
     const [present] = await group.rendering.render([{ event, cursor }]);
-    if (group !== this.#group) return;
+    if (group !== this.#group || this.#isOver) return;
     this.#present = present;
     this.#shownTurn = group.turn;
     this.#due = undefined;
   }
 
   #pause(failures: number): Promise<void> {
+    if (this.#isOver) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, Math.min(backoffMs(failures), longestRetryMs));
       this.#stopWaiting = () => {

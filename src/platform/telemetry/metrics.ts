@@ -10,6 +10,7 @@ interface Readings {
   readonly connections: () => number;
   readonly feeds: () => { topics: number; members: number };
   readonly sockets: () => number;
+  readonly waitingBytes: () => number;
 }
 
 /** The metrics in the format of Prometheus. */
@@ -39,6 +40,7 @@ export function createMetrics(readings: Readings) {
   );
   gauge('satwire_connections', 'Open sockets and requests.', readings.connections);
   gauge('satwire_websockets', 'Open WebSockets.', readings.sockets);
+  gauge('satwire_waiting_bytes', 'Bytes that wait to be sent on all WebSockets.', readings.waitingBytes);
   gauge('satwire_feed_topics', 'Topics that somebody watches.', () => readings.feeds().topics);
   gauge('satwire_subscriptions', 'Running subscriptions.', () => readings.feeds().members);
   const counter = (name: string, help: string) => new Counter({ name, help, registers: [registry] });

@@ -23,7 +23,7 @@ function recordingDriver(failures: Record<string, Error[]> = {}) {
     },
   };
   const driver: Driver = {
-    exclusive: false,
+    exclusive: true,
     query: connection.query,
     async begin(work) {
       run('BEGIN');
@@ -176,7 +176,7 @@ it('closes its driver, and says what it says', async () => {
   const { db, statements } = recordingDriver();
   await db.close();
   expect(statements).toEqual(['CLOSE']);
-  expect(db.exclusive).toBe(false);
+  expect(db.exclusive).toBe(true);
 });
 
 describe('a real database', () => {

@@ -1,12 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { migrations } from '../../../src/migrations.ts';
 import type { Clock } from '../../../src/platform/clock.ts';
+import { migrate } from '../../../src/platform/database/migrate.ts';
+import { openPostgres } from '../../../src/platform/database/postgres.ts';
 import { createLog } from '../../../src/platform/log/log.ts';
 import { createRetention, trimWork } from '../../../src/platform/log/retention.ts';
 import { createWorkQueue, type LeasedWork } from '../../../src/platform/work/queue.ts';
 import { createWorkRunner } from '../../../src/platform/work/runner.ts';
 import { type MovableClock, standingClock } from '../../support/clock.ts';
 import { useDatabase } from '../../support/database.ts';
+import { createTestDatabase } from '../../support/postgres.ts';
 import { until } from '../../support/until.ts';
 
 const db = useDatabase();
@@ -37,6 +41,18 @@ const append = (count: number, ...topics: string[]) =>
   db().transaction(async (tx) =>
     openLog().append(tx, ...Array.from({ length: count }, () => ({ type: 'Tested', facts: {}, topics }))),
   );
+
+/** Makes new topics that share so many events: as appending does, but in one go. */
+async function fill(count: number, ...topics: string[]): Promise<void> {
+  const id = `'${randomUUID()}' || n`;
+  const numbers = `generate_series(1, ${count}) AS n`;
+  const now = new Date(clock.now());
+  await db().query(`INSERT INTO events SELECT ${id}, 'Tested', 1, '{}', $1 FROM ${numbers}`, [now]);
+  for (const topic of topics) {
+    await db().query(`INSERT INTO topic_events SELECT $1, n, ${id} FROM ${numbers}`, [topic]);
+    await db().query('INSERT INTO topics SELECT $1, epoch, $2 FROM database_info', [topic, count]);
+  }
+}
 
 /** Does the work of a topic; answers in how many ms it is to be done again. */
 async function trim(topic: string, signal = new AbortController().signal): Promise<number | undefined> {
@@ -84,7 +100,8 @@ describe('retention', () => {
 
   it('keeps 100,000 rows of what is open however young, and of a collection 30 days beside', async () => {
     const [entity, user] = [fresh('entity'), fresh('user')];
-    for (let appended = 0; appended < 100_600; appended += 600) await append(600, entity, user);
+    await fill(100_000, entity, user);
+    await append(800, entity, user);
     const head = 100_800;
     expect(await trim(entity)).toBe(day);
     expect(await keptOf(entity)).toEqual([801, head]);
@@ -191,6 +208,22 @@ describe('the work of trimming', () => {
     // What it has done does not count any more: there is more to do.
     await queue.finish(taken as LeasedWork);
     expect(await scheduled()).toEqual([due(topic)]);
+  });
+
+  it('is scheduled by the migration for topics that are long already', async () => {
+    const { url, drop } = await createTestDatabase('template1');
+    const older = openPostgres({ url, poolSize: 2, onError: () => {} });
+    onTestFinished(async () => {
+      await older.close();
+      await drop();
+    });
+    const own = migrations.findIndex(({ pathname }) => pathname.endsWith('0009-retention.sql'));
+    await migrate(older, migrations.slice(0, own));
+    await older.query(
+      `INSERT INTO topics (topic, epoch, head) SELECT 'of ' || head, '', head FROM unnest('{999,1000}'::int[]) AS head`,
+    );
+    await migrate(older, migrations);
+    expect(await older.query('SELECT kind, key FROM work')).toEqual([{ kind: trimWork, key: 'of 1000' }]);
   });
 
   it('is not scheduled by an append that fails', async () => {

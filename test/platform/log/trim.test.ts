@@ -6,6 +6,8 @@ import { createLog, type Log } from '../../../src/platform/log/log.ts';
 import { type Keep, keptOf, trimBatch } from '../../../src/platform/log/trim.ts';
 import { standingClock } from '../../support/clock.ts';
 import { useDatabase } from '../../support/database.ts';
+import { onPostgres } from '../../support/postgres.ts';
+import { until } from '../../support/until.ts';
 
 const db = useDatabase();
 const clock = standingClock();
@@ -166,6 +168,40 @@ describe('trimming', () => {
     expect(await trim(`${run}:a`, { ms: 0, rows: 0 })).toBe(1);
     await append(log, run, event(2));
     expect((await log.readPage(`${run}:a`, 0, 10)).map(({ seq }) => seq)).toEqual([2]);
+  });
+
+  // The embedded database does one transaction after another.
+  it.runIf(onPostgres)('lets go of an event whose last two topics are trimmed at once', async () => {
+    const run = randomUUID();
+    await append(openLog(), run, [{ n: 1, type: 'X', topics: ['a', 'b'] }]);
+    const waiting = async () => {
+      const [row] = await db().query<{ count: bigint }>(
+        `SELECT count(*) AS count FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      );
+      return Number(row?.count);
+    };
+    const keepNothing = { ms: 0, rows: 0 };
+    let trimmed = 0;
+    const count = (gone: number) => {
+      trimmed += gone;
+    };
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const holding = db().transaction(async (tx) => {
+      await tx.query('SELECT 1 FROM topics WHERE topic = $1 FOR UPDATE', [`${run}:a`]);
+      await released;
+    });
+    const one = trim(`${run}:a`, keepNothing).then(count);
+    await until('the first waits for its topic', async () => (await waiting()) === 1);
+    const two = trim(`${run}:b`, keepNothing).then(count);
+    await until('the second waits, or is done', async () => trimmed === 1 || (await waiting()) === 2);
+    release();
+    await Promise.all([holding, one, two]);
+    expect(trimmed).toBe(2);
+    expect(await storedIn(run)).toEqual([]);
   });
 
   it('leaves nothing behind, and no reader short, when topics that share events are trimmed and grow at once', async () => {

@@ -1,0 +1,53 @@
+import { expect, it } from 'vitest';
+import { createBatch } from '../../src/platform/batch.ts';
+
+/** A batch that answers a key with how often it has read, and knows nothing of `nobody`. */
+function counting() {
+  const asked: Array<readonly string[]> = [];
+  const batch = createBatch<string>(async (keys) => {
+    asked.push(keys);
+    return new Map(keys.filter((key) => key !== 'nobody').map((key) => [key, `${key}${asked.length}`]));
+  });
+  return { asked, batch };
+}
+
+it('reads all that is asked for in a turn of the event loop at once, each key once', async () => {
+  const { asked, batch } = counting();
+  const first = ['a', 'b', 'a'].map((key) => batch.load(key));
+  await Promise.resolve();
+  const second = batch.load('c');
+  expect(await Promise.all([...first, second])).toEqual(['a1', 'b1', 'a1', 'c1']);
+  expect(asked).toEqual([['a', 'b', 'c']]);
+});
+
+it('answers nothing for what is not there', async () => {
+  const { batch } = counting();
+  expect(await Promise.all(['nobody', 'a'].map((key) => batch.load(key)))).toEqual([undefined, 'a1']);
+});
+
+it('remembers nothing: what is asked for later is read later', async () => {
+  const { asked, batch } = counting();
+  expect(await batch.load('a')).toBe('a1');
+  expect(await batch.load('a')).toBe('a2');
+  expect(asked).toEqual([['a'], ['a']]);
+});
+
+it('reads 500 keys at a time', async () => {
+  const { asked, batch } = counting();
+  const keys = Array.from({ length: 1_001 }, (_, index) => `key ${index} `);
+  const values = await Promise.all(keys.map((key) => batch.load(key)));
+  expect(values.every((value, index) => value?.startsWith(String(keys[index])))).toBe(true);
+  expect(asked.map(({ length }) => length)).toEqual([500, 500, 1]);
+});
+
+it('tells all who asked together that it failed, and reads anew for those who ask then', async () => {
+  let fails = true;
+  const batch = createBatch<string>(async (keys) => {
+    if (fails) throw new Error('away');
+    return new Map(keys.map((key) => [key, key]));
+  });
+  const settled = await Promise.allSettled([batch.load('a'), batch.load('b')]);
+  expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  fails = false;
+  expect(await batch.load('a')).toBe('a');
+});
