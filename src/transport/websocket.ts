@@ -12,12 +12,13 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import type { Services } from '../graphql/context.ts';
 import type { DeliverySystem } from '../graphql/delivery.ts';
 import { rootCause, UnknownEventError } from '../graphql/errors.ts';
+import { buildSchema } from '../graphql/schema.ts';
 import type { Documents } from '../graphql/trusted-documents.ts';
 import type { Connections } from '../platform/auth/connections.ts';
 import { Subscription } from '../platform/feed/subscription.ts';
 import { Bucket, type TimedRate } from '../platform/limits/rate.ts';
 import { type ConnectionLimits, refusedUpgradeResponse } from './connection-limits.ts';
-import { createKnownDocuments } from './documents.ts';
+import { createKnownDocuments, type KnownDocument } from './documents.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import { createOutboxes, type OutboxLimits } from './outbox.ts';
 import { refreshedPong, refusedPong, tokenInPing } from './ping.ts';
@@ -73,6 +74,13 @@ type Options = ServerOptions<Record<string, unknown>, Extra>;
 type EnvelopedArgs = ExecutionArgs & {
   rootValue: { execute: (args: ExecutionArgs) => ExecutionResult };
 };
+
+/** What a client sends of an operation. */
+interface OperationParams {
+  readonly query: string;
+  readonly operationName: string | undefined;
+  readonly variables: Record<string, unknown> | undefined;
+}
 
 const socketOf: unique symbol = Symbol('the socket of a WebSocket');
 
@@ -130,6 +138,7 @@ export function createWebSocketTransport(deps: Dependencies) {
   const outboxes = createOutboxes(deps.outboxLimits);
   const heartbeat = createHeartbeat({ clock: messageRate.clock, idleMs });
   const known = createKnownDocuments();
+  const schema = buildSchema();
   const socketConnections: SocketConnections = createSocketConnections({
     ...deps,
     maskError: yoga.maskError,
@@ -155,18 +164,16 @@ export function createWebSocketTransport(deps: Dependencies) {
     }
   }
 
-  function prepare(
-    query: string,
-    operationName: string | undefined,
-    enveloped: ReturnType<Yoga['getEnveloped']>,
-  ) {
-    const found = known.get(query);
+  /** A document that was executed before, or is parsed and validated now. */
+  function prepare(params: OperationParams, socket: Socket): KnownDocument {
+    const found = known.get(params.query);
     if (found) return found;
-    const document = enveloped.parse(query);
+    const enveloped = yoga.getEnveloped({ ...acknowledged(socket), params });
+    const document = enveloped.parse(params.query);
     const errors = enveloped.validate(enveloped.schema, document);
     if (errors.length > 0) throw new RefusedOperation({ errors });
-    requireOperation(document, operationName);
-    return known.add(query, document);
+    requireOperation(document, params.operationName);
+    return known.add(params.query, document);
   }
 
   const options: Options = {
@@ -185,19 +192,17 @@ export function createWebSocketTransport(deps: Dependencies) {
         const operationName = payload.operationName ?? undefined;
         const variables = payload.variables ?? undefined;
         const query = documents.resolve(payload) ?? payload.query;
-        const enveloped = yoga.getEnveloped({
-          ...acknowledged(socket),
-          params: { query, operationName, variables },
-        });
+        const params = { query, operationName, variables };
         socket.starting = new Set([...(socket.starting ?? []), id]);
-        const { document, text } = prepare(query, operationName, enveloped);
+        const { document, text } = prepare(params, socket);
         const operation = requireOperation(document, operationName);
         socketConnections.requireFresh(acknowledged(socket).connection, operation);
         // It is kept as long as the operation: one text for all who sent the same.
         (payload as { query: string }).query = text;
-        const args = { schema: enveloped.schema, document, operationName, variableValues: variables };
+        const args = { schema, document, operationName, variableValues: variables };
         if (operation.operation === OperationTypeNode.SUBSCRIPTION)
           return { ...args, contextValue: contextOf(acknowledged(socket)) };
+        const enveloped = yoga.getEnveloped({ ...acknowledged(socket), params });
         return {
           ...args,
           contextValue: await enveloped.contextFactory(),
@@ -236,7 +241,7 @@ export function createWebSocketTransport(deps: Dependencies) {
   const server = makeServer(options);
 
   function upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
-    if (targetOf(request)?.pathname !== path) refuse(stream, '404 Not Found');
+    if (request.url !== path && targetOf(request)?.pathname !== path) refuse(stream, '404 Not Found');
     else if (!isOriginAllowed(request, allowedOrigins, pagePort())) refuse(stream, '403 Forbidden');
     else accept(request, stream, head);
   }
