@@ -7,7 +7,7 @@ export type ReadMany<Value> = (keys: readonly string[]) => Promise<ReadonlyMap<s
 const most = 500;
 
 /** How many reads may be under way: what is asked for meanwhile goes with the next one. */
-const mostUnderWay = 2;
+const mostUnderWay = 4;
 
 /**
  * Reads one by one what is read in one go: all keys that are asked for while a turn of the event loop lasts, or as long

@@ -1,3 +1,4 @@
+import { CloseCode } from 'graphql-ws';
 import type { Clock } from '../platform/clock.ts';
 import { type Closing, type Socket, slowConsumer } from './socket.ts';
 
@@ -14,6 +15,11 @@ const pingEveryMs = 12_000;
 const stalledMs = 15_000;
 
 const lookEveryMs = 1_000;
+
+/** How often a socket is looked at before its `connection_init` must have come: 3 seconds, or a little more. */
+const looksUntilGreeted = 3;
+
+const notGreeted: Closing = [CloseCode.ConnectionInitialisationTimeout, 'Connection initialisation timeout'];
 
 /** A client that has nothing to do here; it connects again when it has. */
 const idle: Closing = [1000, 'Idle'];
@@ -34,6 +40,10 @@ export function createHeartbeat({ clock, idleMs }: Options) {
   }
 
   function look(socket: Socket, now: number): void {
+    if (!socket.isGreeted) {
+      if (socket.looks === looksUntilGreeted) socket.close(notGreeted);
+      socket.looks += 1;
+    }
     socket.stalledSince = socket.hasRoom ? undefined : (socket.stalledSince ?? now);
     if (socket.stalledSince !== undefined) socket.forget();
     socket.idleSince = socket.isIdle ? (socket.idleSince ?? now) : undefined;

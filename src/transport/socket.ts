@@ -32,6 +32,9 @@ export class Socket implements SubscribingSocket, OutboxOwner {
   connection: Connection | undefined;
   /** Whether anything was heard of it since it was last looked at. */
   isAlive = true;
+  /** Whether its client has sent `connection_init`, and how often it was looked at until then. */
+  isGreeted = false;
+  looks = 0;
   /** Since when it has had no operation, or has not taken what it was sent; ms, undefined while neither holds. */
   idleSince: number | undefined;
   stalledSince: number | undefined;

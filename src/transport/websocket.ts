@@ -177,7 +177,16 @@ export function createWebSocketTransport(deps: Dependencies) {
   }
 
   const options: Options = {
-    onConnect: ({ connectionParams, extra }) => socketConnections.open(extra.socket, connectionParams ?? {}),
+    // The heartbeat sees to it, with one timer for all sockets.
+    connectionInitWaitTimeout: 0,
+
+    onConnect(context) {
+      const { connectionParams, extra } = context;
+      extra.socket.isGreeted = true;
+      // They would be kept as long as the socket, with a token in plain text.
+      (context as { connectionParams: unknown }).connectionParams = undefined;
+      return socketConnections.open(extra.socket, connectionParams ?? {});
+    },
 
     async onSubscribe({ extra: { socket }, subscriptions }, id, payload) {
       socket.running = subscriptions;

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { createBatch } from '../../src/platform/batch.ts';
+import { until } from '../support/until.ts';
 
 /** A batch that answers a key with how often it has read, and knows nothing of `nobody`. */
 function counting() {
@@ -50,4 +51,31 @@ it('tells all who asked together that it failed, and reads anew for those who as
   expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
   fails = false;
   expect(await batch.load('a')).toBe('a');
+});
+
+it('has four reads under way at most: what is asked for meanwhile goes together, with the next', async () => {
+  const answers: Array<() => void> = [];
+  const asked: Array<readonly string[]> = [];
+  const batch = createBatch<string>(async (keys) => {
+    asked.push(keys);
+    await new Promise<void>((resolve) => {
+      answers.push(resolve);
+    });
+    return new Map(keys.map((key) => [key, key]));
+  });
+  const reading: Array<Promise<string | undefined>> = [];
+  for (const key of ['a', 'b', 'c', 'd']) {
+    reading.push(batch.load(key));
+    await until('the read', () => asked.length === reading.length);
+  }
+  for (const key of ['e', 'f', 'g']) {
+    reading.push(batch.load(key));
+    await new Promise(setImmediate);
+  }
+  expect(asked).toEqual([['a'], ['b'], ['c'], ['d']]);
+  answers.shift()?.();
+  await until('the next read', () => asked.length === 5);
+  for (const answer of answers) answer();
+  expect(await Promise.all(reading)).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g']);
+  expect(asked[4]).toEqual(['e', 'f', 'g']);
 });

@@ -27,6 +27,7 @@ export async function linkSockets(
   const arrived: Array<Omit<Linked, 'peer'>> = [];
   server.on('connection', (webSocket, { socket: stream }) => {
     const socket = new Socket({ webSocket, stream, outboxes, messages: undefined, address: undefined });
+    socket.isGreeted = true;
     webSocket.on('pong', () => {
       socket.isAlive = true;
     });

@@ -37,6 +37,19 @@ async function start(count: number, idleMs = 0) {
 }
 
 describe('a socket', () => {
+  it('whose client does not begin is closed with 4408 after three seconds, and lives once it has begun', async () => {
+    const { linked, pass } = await start(2);
+    const [silent, late] = linked as [Linked, Linked];
+    for (const { socket } of [silent, late]) socket.isGreeted = false;
+    pass(3);
+    expect([silent.socket.isOpen, late.socket.isOpen]).toEqual([true, true]);
+    late.socket.isGreeted = true;
+    pass(1);
+    await until('the close', () => silent.peer.closeCode !== undefined);
+    expect(silent.peer.closeCode).toBe(4408);
+    expect(late.socket.isOpen).toBe(true);
+  });
+
   it('is pinged every twelve seconds, and lives as long as it answers', async () => {
     const { linked, pass } = await start(1);
     const [{ socket, peer }] = linked;

@@ -29,6 +29,8 @@ const maximumAccessTokens = 20;
 
 const retryAfterMs = 2_000;
 
+const opensNothing = new Set<string>();
+
 /** Why credentials were refused, in `extensions.reason`. */
 export type RefusalReason = 'TOKEN_EXPIRED' | 'TOKEN_INVALID';
 
@@ -105,7 +107,8 @@ export function createAuthenticate({ db, clock, verifier, accessTokens }: Depend
     const isCapability = bearer !== undefined && looksLikeAccessToken(bearer);
     const tokens = isCapability ? [bearer, ...further] : further;
     const objects = tokens.length > 0 ? await accessTokens.objectsOf(db, tokens) : [];
-    const opened = new Set<string>();
+    // One empty set for all who open nothing: it is kept as long as their sockets.
+    const opened = tokens.length > 0 ? new Set<string>() : opensNothing;
     for (const object of objects) {
       if (object === undefined) throw refused('TOKEN_INVALID');
       opened.add(object);
