@@ -53,8 +53,6 @@ class SocketListener implements ConnectionListener {
   }
 }
 
-export type SocketConnections = ReturnType<typeof createSocketConnections>;
-
 /** Sees to who is on a socket: from its `connection_init` on, and while its token is refreshed or runs out. */
 export function createSocketConnections(deps: Dependencies) {
   const { authenticate, reconnectTickets, connections, limits, maskError, authorize } = deps;
@@ -116,15 +114,15 @@ export function createSocketConnections(deps: Dependencies) {
         return false;
       }
     },
-
-    /**
-     * Refuses an operation with a token that has run out, but for the one that brings another.
-     * @throws PublicError UNAUTHENTICATED.
-     */
-    requireFresh(connection: Connection, operation: OperationDefinitionNode): void {
-      if (connection.isExpired && !isRefresh(operation)) throw refused('TOKEN_EXPIRED');
-    },
   };
+}
+
+/**
+ * Refuses an operation with a token that has run out, but for the one that brings another.
+ * @throws PublicError UNAUTHENTICATED.
+ */
+export function requireFresh(connection: Connection, operation: OperationDefinitionNode): void {
+  if (connection.isExpired && !isRefresh(operation)) throw refused('TOKEN_EXPIRED');
 }
 
 /** Whether an operation does nothing but refresh the token. */

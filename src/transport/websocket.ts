@@ -1,32 +1,25 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type ExecutionArgs, type ExecutionResult, GraphQLError, OperationTypeNode } from 'graphql';
 import {
   CloseCode,
   GRAPHQL_TRANSPORT_WS_PROTOCOL,
   type WebSocket as GraphqlSocket,
   makeServer,
-  type ServerOptions,
 } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Services } from '../graphql/context.ts';
 import type { DeliverySystem } from '../graphql/delivery.ts';
-import { rootCause, UnknownEventError } from '../graphql/errors.ts';
-import { buildSchema } from '../graphql/schema.ts';
 import type { Documents } from '../graphql/trusted-documents.ts';
 import type { Connections } from '../platform/auth/connections.ts';
-import { Subscription } from '../platform/feed/subscription.ts';
 import { Bucket, type TimedRate } from '../platform/limits/rate.ts';
 import { type ConnectionLimits, refusedUpgradeResponse } from './connection-limits.ts';
-import { createKnownDocuments, type KnownDocument } from './documents.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import { createOutboxes, type OutboxLimits } from './outbox.ts';
 import { refreshedPong, refusedPong, tokenInPing } from './ping.ts';
 import { isOriginAllowed, targetOf } from './request.ts';
-import { requireOperation } from './request-errors.ts';
 import { type Closing, Socket } from './socket.ts';
-import { createSocketConnections, goingAway, type SocketConnections } from './socket-connections.ts';
-import { RefusedOperation, SocketSubscription } from './socket-subscription.ts';
+import { createSocketConnections, goingAway } from './socket-connections.ts';
+import { createSocketOperations, type Options } from './socket-operations.ts';
 import type { Yoga } from './yoga.ts';
 
 interface Dependencies {
@@ -61,26 +54,9 @@ const closeWithinMs = 3_000;
 /** In how many fragments a message may come. */
 const maximumFragments = 64;
 
-const serviceRestart: Closing = [1012, 'Newer server needed'];
 const tooManyMessages: Closing = [4430, 'Too many messages'];
 const unexpectedMessage: Closing = [CloseCode.BadRequest, 'Invalid message received'];
 const internalError: Closing = [CloseCode.InternalServerError, 'Internal server error'];
-
-interface Extra extends Record<PropertyKey, unknown> {
-  readonly socket: Socket;
-}
-
-type Options = ServerOptions<Record<string, unknown>, Extra>;
-type EnvelopedArgs = ExecutionArgs & {
-  rootValue: { execute: (args: ExecutionArgs) => ExecutionResult };
-};
-
-/** What a client sends of an operation. */
-interface OperationParams {
-  readonly query: string;
-  readonly operationName: string | undefined;
-  readonly variables: Record<string, unknown> | undefined;
-}
 
 const socketOf: unique symbol = Symbol('the socket of a WebSocket');
 
@@ -121,8 +97,8 @@ class Speaker implements GraphqlSocket {
 
 /** graphql-transport-ws. An operation that is refused gets an `error` message, and the socket lives. */
 export function createWebSocketTransport(deps: Dependencies) {
-  const { services, yoga, delivery, documents, limits, path, pagePort, addressOf, allowedOrigins } = deps;
-  const { maximumMessageBytes, maximumOperations, messageRate, idleMs } = deps;
+  const { services, yoga, limits, path, pagePort, addressOf, allowedOrigins } = deps;
+  const { maximumMessageBytes, messageRate, idleMs } = deps;
   const socketOptions = {
     noServer: true,
     maxPayload: maximumMessageBytes,
@@ -137,44 +113,12 @@ export function createWebSocketTransport(deps: Dependencies) {
   const sockets = new WebSocketServer(socketOptions);
   const outboxes = createOutboxes(deps.outboxLimits);
   const heartbeat = createHeartbeat({ clock: messageRate.clock, idleMs });
-  const known = createKnownDocuments();
-  const schema = buildSchema();
-  const socketConnections: SocketConnections = createSocketConnections({
+  const operations = createSocketOperations(deps);
+  const socketConnections = createSocketConnections({
     ...deps,
     maskError: yoga.maskError,
-    authorize,
+    authorize: operations.authorize,
   });
-
-  /** The context of an operation on a socket whose connection is known. */
-  const contextOf = ({ connection, address }: ReturnType<typeof acknowledged>) => ({
-    services,
-    connection,
-    viewer: connection.viewer,
-    address,
-    resumeAfter: undefined,
-    loaders: new Map(),
-  });
-
-  /** Decides anew who may watch what, as the viewer has changed. */
-  async function authorize(socket: Socket): Promise<void> {
-    for (const running of socket.subscriptions) {
-      const contextValue = contextOf(acknowledged(socket));
-      const refusal = await delivery.authorize({ ...running.args, contextValue }, running.subscription);
-      if (refusal) running.refuse(refusal);
-    }
-  }
-
-  /** A document that was executed before, or is parsed and validated now. */
-  function prepare(params: OperationParams, socket: Socket): KnownDocument {
-    const found = known.get(params.query);
-    if (found) return found;
-    const enveloped = yoga.getEnveloped({ ...acknowledged(socket), params });
-    const document = enveloped.parse(params.query);
-    const errors = enveloped.validate(enveloped.schema, document);
-    if (errors.length > 0) throw new RefusedOperation({ errors });
-    requireOperation(document, params.operationName);
-    return known.add(params.query, document);
-  }
 
   const options: Options = {
     // The heartbeat sees to it, with one timer for all sockets.
@@ -187,65 +131,7 @@ export function createWebSocketTransport(deps: Dependencies) {
       (context as { connectionParams: unknown }).connectionParams = undefined;
       return socketConnections.open(extra.socket, connectionParams ?? {});
     },
-
-    async onSubscribe({ extra: { socket }, subscriptions }, id, payload) {
-      socket.running = subscriptions;
-      // It was completed before it had begun, and two of one name cannot be told apart.
-      if (socket.starting?.has(id)) {
-        socket.close([CloseCode.SubscriberAlreadyExists, `Subscriber for ${id} already exists`]);
-        return [tooManyOperations(maximumOperations)];
-      }
-      if (maximumOperations > 0 && Object.keys(subscriptions).length > maximumOperations)
-        return [tooManyOperations(maximumOperations)];
-      try {
-        const operationName = payload.operationName ?? undefined;
-        const variables = payload.variables ?? undefined;
-        const query = documents.resolve(payload) ?? payload.query;
-        const params = { query, operationName, variables };
-        socket.starting = new Set([...(socket.starting ?? []), id]);
-        const { document, text } = prepare(params, socket);
-        const operation = requireOperation(document, operationName);
-        socketConnections.requireFresh(acknowledged(socket).connection, operation);
-        // It is kept as long as the operation: one text for all who sent the same.
-        (payload as { query: string }).query = text;
-        const args = { schema, document, operationName, variableValues: variables };
-        if (operation.operation === OperationTypeNode.SUBSCRIPTION)
-          return { ...args, contextValue: contextOf(acknowledged(socket)) };
-        const enveloped = yoga.getEnveloped({ ...acknowledged(socket), params });
-        return {
-          ...args,
-          contextValue: await enveloped.contextFactory(),
-          rootValue: { execute: enveloped.execute },
-        };
-      } catch (error) {
-        started(socket, id);
-        if (error instanceof RefusedOperation) return error.result.errors;
-        return [yoga.maskError(error)];
-      }
-    },
-
-    execute: (args) => (args as EnvelopedArgs).rootValue.execute(args),
-
-    async subscribe(args) {
-      const started = await delivery.start(args);
-      // It is kept as long as the subscription, and of no use any more.
-      args.contextValue = undefined;
-      return started as AsyncIterableIterator<ExecutionResult> | ExecutionResult;
-    },
-
-    onOperation({ extra: { socket } }, id, _payload, args, result) {
-      started(socket, id);
-      if (result instanceof Subscription) return new SocketSubscription(socket, id, args, result);
-      const { errors, data } = result as ExecutionResult;
-      return errors && data === undefined ? refusing({ errors }) : undefined;
-    },
-
-    onError({ extra: { socket } }, _id, _payload, errors) {
-      const cause = rootCause(errors[0]);
-      if (cause instanceof UnknownEventError) socket.close(serviceRestart);
-      const told = cause instanceof RefusedOperation ? cause.result.errors : errors;
-      return told?.map((error) => yoga.maskError(error).toJSON());
-    },
+    ...operations.hooks,
   };
   const server = makeServer(options);
 
@@ -348,16 +234,6 @@ export function createWebSocketTransport(deps: Dependencies) {
 
 const ignore = () => {};
 
-function started(socket: Socket, id: string): void {
-  const others = [...(socket.starting ?? [])].filter((starting) => starting !== id);
-  socket.starting = others.length > 0 ? new Set(others) : undefined;
-}
-
-function acknowledged({ connection, address }: Socket) {
-  if (!connection) throw new Error('An operation has come before the acknowledgement.');
-  return { connection, address };
-}
-
 /** Answers an upgrade that is not wanted, and closes. */
 export function refuse(stream: Duplex, status: string): void {
   answerAndClose(stream, `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
@@ -366,16 +242,4 @@ export function refuse(stream: Duplex, status: string): void {
 function answerAndClose(stream: Duplex, response: string): void {
   stream.on('error', ignore);
   stream.end(response);
-}
-
-function tooManyOperations(maximum: number): GraphQLError {
-  return new GraphQLError(`At most ${maximum} operations at a time on one socket.`, {
-    extensions: { code: 'RATE_LIMITED', retryAfterMs: 1_000 },
-  });
-}
-
-/** What graphql-ws turns into an `error` message: a stream that fails before its first result. */
-function refusing(result: ExecutionResult): AsyncIterable<ExecutionResult> {
-  const next = () => Promise.reject(new RefusedOperation(result));
-  return { [Symbol.asyncIterator]: () => ({ next }) };
 }

@@ -201,6 +201,33 @@ describe.each(ways)('a new token, by %s', (_name, refresh) => {
     expect(await refresh(socket, token)).toBeUndefined();
   });
 
+  it('ends what it does not allow also when that was about to begin', async () => {
+    const { socket, job } = await watchingSocket(app(), 'hanna');
+    expect(await refresh(socket, await app().token('hanna', ['USER', 'SERVICE']))).toBeUndefined();
+    const { hub } = app().services.feeds;
+    const { attach } = hub;
+    let isAsked = false;
+    let goOn = () => {};
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    hub.attach = async (topic) => {
+      isAsked = true;
+      await held;
+      return attach(topic);
+    };
+    socket.subscribe('due', watchDue);
+    await until('it to begin', () => isAsked);
+    hub.attach = attach;
+    expect(await refresh(socket, await app().token('hanna', ['USER']))).toBeUndefined();
+    goOn();
+    expect((await socket.over('due'))[0]).toMatchObject({
+      type: 'error',
+      payload: [{ extensions: { code: 'FORBIDDEN' } }],
+    });
+    await expectAlive(app(), socket, job);
+  });
+
   it('of another subject, or a bad one, is refused, and the one before stays', async () => {
     const { socket, job } = await watchingSocket(app(), 'emil');
     expect(await refresh(socket, await app().token('fred'))).toBe('FORBIDDEN');
