@@ -9,6 +9,9 @@ export interface Rate {
   readonly burst: number;
 }
 
+/** Sums of fractions are not exact: what is missing less than this is not missing; ms. */
+const inexactMs = 0.01;
+
 const msForEach = ({ amount, perMs }: Rate) => (amount === 0 ? 0 : perMs / amount);
 
 /** How long an empty bucket takes until it is full; ms. */
@@ -32,8 +35,7 @@ export const drained = (rate: Rate, fullAt: number, amount: number) => fullAt + 
  */
 export function waitMs(rate: Rate, drainedTo: number, now: number): number {
   const missing = drainedTo - emptied(rate, now);
-  // Half of one is lent, as sums of fractions are not exact.
-  return missing > msForEach(rate) / 2 ? Math.ceil(Math.min(missing, capacityMs(rate))) : 0;
+  return missing > inexactMs ? Math.ceil(Math.min(missing, capacityMs(rate)) - inexactMs) : 0;
 }
 
 /** A rate, and the clock that it is measured by: shared by many buckets. */
