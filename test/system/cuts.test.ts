@@ -90,7 +90,8 @@ describe.concurrent('a client that is cut off 100 times, and resumes behind its 
     const random = seededRandom(context);
     let cuts = 0;
     let resumedBehindProgress = 0;
-    while (cuts < 100) {
+    // What a client has seen last when it is cut off is a matter of luck.
+    while (cuts < 100 || resumedBehindProgress <= 20) {
       const { job, as } = await createJob(app(), 'Take your time.');
       const subscriber = resumingSocket(app(), watchJob, job.id, as, {
         random,
@@ -110,7 +111,6 @@ describe.concurrent('a client that is cut off 100 times, and resumes behind its 
       cuts += subscriber.cuts;
       resumedBehindProgress += subscriber.resumedBehind.filter((event) => !isKept(event)).length;
     }
-    expect(resumedBehindProgress).toBeGreaterThan(20);
   });
 
   it('of the debits of a session, over SSE with an EventSource', async (context) => {
