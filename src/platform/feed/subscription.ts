@@ -68,6 +68,8 @@ export class Subscription<Result> implements Member {
   #shownTurn = 0;
   /** The group's turn when it last took what is kept there. */
   #takenTurn = 0;
+  /** In which turn what it was told last had been rendered. */
+  #toldTurn = 0;
   #shownEphemeral: string | undefined;
   #isReading = false;
   #isOver = false;
@@ -115,6 +117,7 @@ export class Subscription<Result> implements Member {
       if (next) {
         this.seq += 1;
         if (!apart) this.#takenTurn = this.#group.turn;
+        this.#toldTurn = next.turn;
         if (next.result !== undefined) return next.result;
         continue;
       }
@@ -123,7 +126,9 @@ export class Subscription<Result> implements Member {
         continue;
       }
       if (this.seq < this.#group.at) return this.#readOn();
-      const passing = this.#group.passing(this.seq, this.#shownTurn, this.#shownEphemeral);
+      // Not one from before what was told last: that may have been rendered anew.
+      const told = Math.max(this.#shownTurn, this.#toldTurn);
+      const passing = this.#group.passing(this.seq, told, this.#shownEphemeral);
       if (!passing) {
         this.#group.skip(this.seq);
         this.#group.want();
@@ -157,6 +162,7 @@ export class Subscription<Result> implements Member {
     group.join(this);
     this.#shownTurn = group.turn;
     this.#takenTurn = 0;
+    this.#toldTurn = 0;
     this.wake();
   }
 

@@ -115,6 +115,31 @@ it('those who take at once, stall, forget, change and go are told each event onc
       }
       expect(bus.listening).toBe(0);
     }),
-    { numRuns: 40, timeout: 20_000 },
+    {
+      // An event that is not kept, rendered before what was rendered anew for who caught up.
+      examples: [
+        [
+          {
+            steps: [
+              { join: 'live' },
+              { join: 'live' },
+              { append: 1, far: false },
+              { stall: 0 },
+              { append: 130, far: false },
+              { tell: 1 },
+              { resume: 0 },
+              { stall: 1 },
+              { append: 1, far: false },
+              { forget: 0 },
+              { join: 'live' },
+            ],
+            ringBytes: 20_000,
+            delays: [0, 1],
+          },
+        ],
+      ],
+      numRuns: 40,
+      timeout: 20_000,
+    },
   );
 });
