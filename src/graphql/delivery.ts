@@ -3,7 +3,7 @@ import type { Connection } from '../platform/auth/connections.ts';
 import { isUnavailable } from '../platform/errors.ts';
 import { type Delivery, NotShareableError, type Rendering } from '../platform/feed/rendering.ts';
 import { subscribe } from '../platform/feed/subscribe.ts';
-import { type Renderings, Subscription } from '../platform/feed/subscription.ts';
+import { type Personal, type Renderings, Subscription } from '../platform/feed/subscription.ts';
 import { utf8Characters } from '../platform/utf8.ts';
 import type { TopicView } from './access.ts';
 import type { Context, Services } from './context.ts';
@@ -18,6 +18,30 @@ export interface Frame {
   readonly cursor: string;
   /** The result as JSON in UTF-8, each byte a character: it goes on a wire as latin1. */
   readonly payload: string;
+}
+
+/** How a subscription's results are rendered, with what it asks for. */
+interface OperationRendering extends Rendering<Frame> {
+  readonly args: ExecutionArgs;
+  readonly watch: Watch;
+}
+
+type RenderFor = (connection: Connection, args: ExecutionArgs, watch: Watch) => Rendering<Frame>;
+
+/** Who is on a connection. A class and not closures: there are tens of thousands, and few of them ever matter. */
+class OnConnection implements Personal<Frame> {
+  readonly #connection: Connection;
+  readonly #renderFor: RenderFor;
+
+  constructor(connection: Connection, renderFor: RenderFor) {
+    this.#connection = connection;
+    this.#renderFor = renderFor;
+  }
+
+  alone(shared: Rendering<Frame>): Rendering<Frame> {
+    const { args, watch } = shared as OperationRendering;
+    return this.#renderFor(this.#connection, args, watch);
+  }
 }
 
 interface Dependencies {
@@ -85,9 +109,11 @@ export function createDelivery({ services, maskError, onNotShareable }: Dependen
   const keyOf = (args: ExecutionArgs, { view }: Watch) =>
     `${keys.of(args)} ${view.access} ${view.objectId ?? view.userId ?? ''}`;
 
-  function sharedRendering(args: ExecutionArgs, watch: Watch): Rendering<Frame> {
+  function sharedRendering(args: ExecutionArgs, watch: Watch): OperationRendering {
     const { types, view } = watch;
     return {
+      args,
+      watch,
       key: keyOf(args, watch),
       types,
       async render(deliveries) {
@@ -105,9 +131,11 @@ export function createDelivery({ services, maskError, onNotShareable }: Dependen
     };
   }
 
-  function ownRendering(args: ExecutionArgs, watch: Watch, connection: Connection): Rendering<Frame> {
+  function ownRendering(connection: Connection, args: ExecutionArgs, watch: Watch): OperationRendering {
     const { types, view } = watch;
     return {
+      args,
+      watch,
       key: `${keyOf(args, watch)} ${idOf(connection)}`,
       types,
       render: (deliveries) =>
@@ -120,11 +148,12 @@ export function createDelivery({ services, maskError, onNotShareable }: Dependen
     };
   }
 
-  /** What a subscription keeps of this is no more than `alone` needs, as there are many. */
   function renderings(args: ExecutionArgs, watch: Watch, connection: Connection): Renderings<Frame> {
     const isPersonal = personal.get(args.document)?.has(args.operationName) ?? false;
-    const alone = () => ownRendering(args, watch, connection);
-    return { shared: isPersonal ? alone() : sharedRendering(args, watch), alone };
+    return {
+      shared: isPersonal ? ownRendering(connection, args, watch) : sharedRendering(args, watch),
+      personal: new OnConnection(connection, ownRendering),
+    };
   }
 
   /** Runs the subscription field; `begin` makes the subscription of what it says is watched. */

@@ -1,9 +1,7 @@
 import { CloseCode } from 'graphql-ws';
-import type { Clock } from '../platform/clock.ts';
 import { type Closing, type Socket, slowConsumer } from './socket.ts';
 
 interface Options {
-  readonly clock: Clock;
   /** A socket without any operation for this long is closed; ms, 0 for never. */
   readonly idleMs: number;
 }
@@ -19,13 +17,19 @@ const lookEveryMs = 1_000;
 /** How often a socket is looked at before its `connection_init` must have come: 3 seconds, or a little more. */
 const looksUntilGreeted = 3;
 
+/** Whether what was found so many times in a row has lasted for this long; ms. */
+const lasts = (looks: number, ms: number) => (looks - 1) * lookEveryMs >= ms;
+
 const notGreeted: Closing = [CloseCode.ConnectionInitialisationTimeout, 'Connection initialisation timeout'];
 
 /** A client that has nothing to do here; it connects again when it has. */
 const idle: Closing = [1000, 'Idle'];
 
-/** Looks after all sockets with one timer: pings them, and closes those that do not answer, read, or do anything. */
-export function createHeartbeat({ clock, idleMs }: Options) {
+/**
+ * Looks after all sockets with one timer: pings them, and closes those that do not answer, read, or do anything. Time
+ * is how often it has looked: a clock that is set ends nobody's socket.
+ */
+export function createHeartbeat({ idleMs }: Options) {
   const rounds = Array.from({ length: pingEveryMs / lookEveryMs }, () => new Set<Socket>());
   let next = 0;
   let round = 0;
@@ -39,35 +43,37 @@ export function createHeartbeat({ clock, idleMs }: Options) {
     if (socket.isOpen) socket.webSocket.ping();
   }
 
-  function look(socket: Socket, now: number): void {
+  function look(socket: Socket): void {
     if (!socket.isGreeted) {
       if (socket.looks === looksUntilGreeted) socket.close(notGreeted);
       socket.looks += 1;
     }
-    socket.stalledSince = socket.hasRoom ? undefined : (socket.stalledSince ?? now);
-    if (socket.stalledSince !== undefined) socket.forget();
-    socket.idleSince = socket.isIdle ? (socket.idleSince ?? now) : undefined;
-    if (socket.stalledSince !== undefined && now - socket.stalledSince >= stalledMs) socket.cut(slowConsumer);
-    else if (idleMs > 0 && socket.idleSince !== undefined && now - socket.idleSince >= idleMs)
-      socket.close(idle);
+    socket.looksStalled = socket.hasRoom ? 0 : socket.looksStalled + 1;
+    socket.looksIdle = socket.isIdle ? socket.looksIdle + 1 : 0;
+    if (socket.looksStalled > 0) socket.forget();
+    if (lasts(socket.looksStalled, stalledMs)) socket.cut(slowConsumer);
+    else if (idleMs > 0 && lasts(socket.looksIdle, idleMs)) socket.close(idle);
   }
 
   const timer = setInterval(() => {
     round = (round + 1) % rounds.length;
     for (const socket of rounds[round] as Set<Socket>) ping(socket);
-    const now = clock.now();
-    for (const sockets of rounds) for (const socket of sockets) look(socket, now);
+    for (const sockets of rounds) for (const socket of sockets) look(socket);
   }, lookEveryMs);
   timer.unref();
 
   return {
-    /** Looks after a socket from now on; answers how to stop. */
-    add(socket: Socket): () => void {
+    /** Looks after a socket from now on. */
+    add(socket: Socket): void {
       // Evenly, whenever they came.
-      const sockets = rounds[next] as Set<Socket>;
+      socket.round = next;
       next = (next + 1) % rounds.length;
-      sockets.add(socket);
-      return () => sockets.delete(socket);
+      rounds[socket.round]?.add(socket);
+    },
+
+    /** Looks after it no more. */
+    remove(socket: Socket): void {
+      rounds[socket.round]?.delete(socket);
     },
 
     close: () => clearInterval(timer),

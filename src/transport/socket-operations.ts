@@ -83,7 +83,7 @@ export function createSocketOperations(deps: Dependencies) {
     async onSubscribe({ extra: { socket }, subscriptions }, id, payload) {
       socket.running = subscriptions;
       // It was completed before it had begun, and two of one name cannot be told apart.
-      if (socket.starting?.has(id)) {
+      if (socket.starting.includes(id)) {
         socket.close([CloseCode.SubscriberAlreadyExists, `Subscriber for ${id} already exists`]);
         return [tooManyOperations(maximumOperations)];
       }
@@ -94,7 +94,7 @@ export function createSocketOperations(deps: Dependencies) {
         const variables = payload.variables ?? undefined;
         const query = documents.resolve(payload) ?? payload.query;
         const params = { query, operationName, variables };
-        socket.starting = new Set([...(socket.starting ?? []), id]);
+        socket.starting = socket.starting.concat(id);
         const { document, text } = prepare(params, socket);
         const operation = requireOperation(document, operationName);
         requireFresh(acknowledged(socket).connection, operation);
@@ -154,8 +154,7 @@ export function createSocketOperations(deps: Dependencies) {
 }
 
 function started(socket: Socket, id: string): void {
-  const others = [...(socket.starting ?? [])].filter((starting) => starting !== id);
-  socket.starting = others.length > 0 ? new Set(others) : undefined;
+  socket.starting = socket.starting.filter((starting) => starting !== id);
 }
 
 function acknowledged({ connection, address }: Socket) {

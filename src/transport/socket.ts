@@ -23,6 +23,9 @@ interface Arrival {
   readonly address: string | undefined;
 }
 
+/** One empty list for all. */
+const none: readonly never[] = [];
+
 /** A WebSocket with what belongs to it. A class and not closures: there are tens of thousands. */
 export class Socket implements SubscribingSocket, OutboxOwner {
   readonly webSocket: WebSocket;
@@ -35,19 +38,22 @@ export class Socket implements SubscribingSocket, OutboxOwner {
   /** Whether its client has sent `connection_init`, and how often it was looked at until then. */
   isGreeted = false;
   looks = 0;
-  /** Since when it has had no operation, or has not taken what it was sent; ms, undefined while neither holds. */
-  idleSince: number | undefined;
-  stalledSince: number | undefined;
+  /** With which others it is pinged. */
+  round = 0;
+  /** How often in a row it was found without any operation, and not taking what it was sent. */
+  looksIdle = 0;
+  looksStalled = 0;
   /** The ids of operations that have been asked for and do not run yet. */
-  starting: ReadonlySet<string> | undefined;
+  starting: readonly string[] = none;
   /** What graphql-ws does with a message, and at the end. */
   hear: ((text: string) => Promise<void>) | undefined;
   closed: ((code: number, reason: string) => unknown) | undefined;
   /** The operations that are running on it, by their ids. */
   running: Readonly<Record<string, unknown>> = {};
   readonly #outbox: Outbox;
-  #subscriptions: readonly SocketSubscription[] = [];
-  #releases: ReadonlyArray<() => void> = [];
+  // Arrays that grow leave room for more, and tens of thousands of sockets have one thing in each: these never grow.
+  #subscriptions: readonly SocketSubscription[] = none;
+  #releases: ReadonlyArray<() => void> = none;
 
   constructor({ webSocket, stream, outboxes, messages, address }: Arrival) {
     this.webSocket = webSocket;
@@ -87,7 +93,7 @@ export class Socket implements SubscribingSocket, OutboxOwner {
   }
 
   began(subscription: SocketSubscription): void {
-    this.#subscriptions = [...this.#subscriptions, subscription];
+    this.#subscriptions = this.#subscriptions.concat(subscription);
   }
 
   ended(subscription: SocketSubscription): void {
@@ -96,7 +102,7 @@ export class Socket implements SubscribingSocket, OutboxOwner {
 
   /** Goes on with what waits for room. */
   room(): void {
-    this.stalledSince = undefined;
+    this.looksStalled = 0;
     if (this.webSocket.isPaused) this.webSocket.resume();
     // Not the same one first each time: there may not be room for all.
     const [first, ...others] = this.#subscriptions;
@@ -115,7 +121,7 @@ export class Socket implements SubscribingSocket, OutboxOwner {
 
   /** Has something done when it is gone. */
   onGone(release: () => void): void {
-    this.#releases = [...this.#releases, release];
+    this.#releases = this.#releases.concat(release);
   }
 
   /** Closes it behind what was sent before. */
@@ -138,7 +144,7 @@ export class Socket implements SubscribingSocket, OutboxOwner {
     this.connection?.closed();
     this.#endAll();
     for (const release of this.#releases) release();
-    this.#releases = [];
+    this.#releases = none;
   }
 
   /** The socket is closing by now, so that no client is told that its subscription is complete. */

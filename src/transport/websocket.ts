@@ -112,7 +112,7 @@ export function createWebSocketTransport(deps: Dependencies) {
   };
   const sockets = new WebSocketServer(socketOptions);
   const outboxes = createOutboxes(deps.outboxLimits);
-  const heartbeat = createHeartbeat({ clock: messageRate.clock, idleMs });
+  const heartbeat = createHeartbeat({ idleMs });
   const operations = createSocketOperations(deps);
   const socketConnections = createSocketConnections({
     ...deps,
@@ -148,15 +148,25 @@ export function createWebSocketTransport(deps: Dependencies) {
       answerAndClose(stream, refusedUpgradeResponse(counted));
       return;
     }
-    stream.once('close', counted);
-    if (stream.destroyed) counted();
-    sockets.handleUpgrade(request, stream, head, (webSocket) => begin(webSocket, stream, address));
+    let hasBegun = false;
+    sockets.handleUpgrade(request, stream, head, (webSocket) => {
+      hasBegun = true;
+      begin(webSocket, stream, address, counted);
+    });
+    // It was no upgrade, or nobody waits for the answer any more.
+    if (!hasBegun) counted();
   }
 
-  function begin(webSocket: WebSocket, stream: Duplex, address: string | undefined): void {
+  function begin(
+    webSocket: WebSocket,
+    stream: Duplex,
+    address: string | undefined,
+    counted: () => void,
+  ): void {
     const messages = messageRate.amount > 0 ? new Bucket(messageRate) : undefined;
     const socket = new Socket({ webSocket, stream, outboxes, messages, address });
-    socket.onGone(heartbeat.add(socket));
+    socket.onGone(counted);
+    heartbeat.add(socket);
     Object.assign(webSocket, { [socketOf]: socket });
     webSocket.on('message', onMessage);
     webSocket.on('pong', onPong);
@@ -190,6 +200,7 @@ export function createWebSocketTransport(deps: Dependencies) {
 
   function onClose(this: WebSocket, code: number, reason: Buffer): void {
     const socket = (this as OwnedWebSocket)[socketOf];
+    heartbeat.remove(socket);
     socket.gone();
     socket.closed?.(code, String(reason));
   }

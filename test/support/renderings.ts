@@ -62,7 +62,7 @@ export function recordedRendering(
 
 /** What is shared, and would be rendered the same for one alone. */
 export function sharing(shared: Rendering<Shown>, alone = shared): Renderings<Shown> {
-  return { shared, alone: () => alone };
+  return { shared, personal: { alone: () => alone } };
 }
 
 /** What turns out to depend on who watches. */

@@ -26,7 +26,7 @@ export interface FollowOptions extends SubscribeOptions {
  */
 export async function follow(feeds: Feeds, { types, signal, ...options }: FollowOptions): Promise<Following> {
   const rendering = asTheyAre(types);
-  const subscription = await subscribe(feeds, options, { shared: rendering, alone: () => rendering });
+  const subscription = await subscribe(feeds, options, { shared: rendering, personal: nobody });
   const end = () => subscription.end();
   if (signal?.aborted) end();
   signal?.addEventListener('abort', end, { once: true });
@@ -49,6 +49,9 @@ export async function follow(feeds: Feeds, { types, signal, ...options }: Follow
   };
   return following;
 }
+
+/** What nobody in particular watches is the same for each. */
+const nobody = { alone: (shared: Rendering<Followed>) => shared };
 
 function asTheyAre(types: readonly string[] | undefined): Rendering<Followed> {
   return {

@@ -21,6 +21,8 @@ interface Watched {
   /** Settles once the bus listens and the head is known; whoever attached waits for it before leaving. */
   readonly ready: Promise<void>;
   stop: (() => void) | undefined;
+  /** One of its members goes. The same function for all of them: there are tens of thousands. */
+  leave(): void;
 }
 
 /** With the bus away the log itself is asked this often; ms. */
@@ -39,13 +41,20 @@ export function createHub({ log, bus, onError, ringBytes = 262_144, repairEveryM
 
   function watch(topic: string): Watched {
     const feed = createFeed(topic, ringBytes, (after, limit) => log.readPage(topic, after, limit));
-    const watched: Watched = { feed, ready: Promise.resolve().then(begin), stop: undefined };
+    const watched: Watched = { feed, ready: Promise.resolve().then(begin), stop: undefined, leave };
     feeds.set(topic, watched);
     return watched;
 
     async function begin(): Promise<void> {
       watched.stop = await bus.listen(topic, (message) => hear(watched, message));
       feed.start((await heads.load(topic)) as TopicHead);
+    }
+
+    function leave(): void {
+      feed.members -= 1;
+      if (feed.members > 0) return;
+      feeds.delete(topic);
+      watched.stop?.();
     }
   }
 
@@ -132,14 +141,8 @@ export function createHub({ log, bus, onError, ringBytes = 262_144, repairEveryM
     /** Joins the feed of a topic; it is watched from when this resolves. `leave` exactly once. */
     async attach(topic: string): Promise<{ feed: Feed; leave: () => void }> {
       const watched = feeds.get(topic) ?? watch(topic);
-      const { feed } = watched;
+      const { feed, leave } = watched;
       feed.members += 1;
-      const leave = () => {
-        feed.members -= 1;
-        if (feed.members > 0) return;
-        feeds.delete(topic);
-        watched.stop?.();
-      };
       try {
         await watched.ready;
       } catch (error) {

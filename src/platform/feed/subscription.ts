@@ -40,8 +40,13 @@ export interface Beginning {
 /** How the events of a subscription are rendered. */
 export interface Renderings<Result> {
   readonly shared: Rendering<Result>;
-  /** For this subscriber alone, where that cannot be shared. */
-  readonly alone: () => Rendering<Result>;
+  readonly personal: Personal<Result>;
+}
+
+/** Whoever watches, where that matters to what is rendered. */
+export interface Personal<Result> {
+  /** What others share, rendered for this subscriber alone. */
+  alone(shared: Rendering<Result>): Rendering<Result>;
 }
 
 /** What fails is tried again at least this often; ms. */
@@ -52,8 +57,6 @@ const longestRetryMs = 5_000;
  * one page; `forget` gives up that too.
  */
 export class Subscription<Result> implements Member {
-  /** The cursor to go on from after a cut before anything was told. */
-  readonly position: string;
   taker: Taker | undefined;
   seq: number;
   #group: Group<Result>;
@@ -75,19 +78,26 @@ export class Subscription<Result> implements Member {
   #isOver = false;
   #failure: unknown;
   #stopWaiting: (() => void) | undefined;
-  #alone: () => Rendering<Result>;
+  #personal: Personal<Result>;
 
-  constructor({ feeds, feed, leave, snapshot, at, due }: Beginning, { shared, alone }: Renderings<Result>) {
+  constructor(beginning: Beginning, { shared, personal }: Renderings<Result>) {
+    const { feeds, feed, leave, snapshot, at, due } = beginning;
     this.#feeds = feeds;
     this.#feed = feed;
     this.#leave = leave;
     this.#snapshot = snapshot;
     this.#due = due;
     this.seq = at.seq;
-    this.position = encodeCursor({ ...at, ...(due && { due: due === 'GAP' ? 'g' : 's' }) });
-    this.#alone = alone;
+    this.#personal = personal;
     this.#group = feed.group(shared);
     this.#group.join(this);
+  }
+
+  /** The cursor to go on from behind what it was told. */
+  get position(): string {
+    const { topic, epoch } = this.#feed;
+    const due = this.#due && { due: this.#due === 'GAP' ? ('g' as const) : ('s' as const) };
+    return encodeCursor({ topic, epoch, seq: this.seq, ...due });
   }
 
   /** How its events are rendered. */
@@ -147,8 +157,8 @@ export class Subscription<Result> implements Member {
   }
 
   /** Goes on with other renderings of the same topic. */
-  rerender({ shared, alone }: Renderings<Result>): void {
-    this.#alone = alone;
+  rerender({ shared, personal }: Renderings<Result>): void {
+    this.#personal = personal;
     this.#moveTo(shared);
   }
 
@@ -182,7 +192,7 @@ export class Subscription<Result> implements Member {
   }
 
   separate(): void {
-    this.#moveTo(this.#alone());
+    this.#moveTo(this.#personal.alone(this.rendering));
   }
 
   fail(error: unknown): void {

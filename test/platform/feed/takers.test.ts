@@ -83,7 +83,8 @@ it('those who take at once, stall, forget, change and go are told each event onc
             { topic, ...options, ...snapshot },
             sharing(of.a, alone),
           );
-          all.push({ one: push(subscription), begun: parseCursor(subscription.position, topic).seq });
+          const begun = parseCursor(subscription.position, topic).seq;
+          all.push({ one: push(subscription), begun });
         } else if ('turns' in step) for (let turn = 0; turn < step.turns; turn += 1) await othersTurn();
         else if ('stall' in step) {
           const one = chosen(step.stall);
