@@ -1,5 +1,5 @@
 import { backoffMs } from '../backoff.ts';
-import { isUnavailable } from '../errors.ts';
+import { isUnavailable, unavailable } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { cursorExpired, encodeCursor, type Position } from '../log/cursor.ts';
 import type { Facts, TopicHead } from '../log/event.ts';
@@ -259,6 +259,8 @@ export class Subscription<Result> implements Member {
     const isNothingMissed =
       behind < head.trimmedTo && types !== undefined && (await log.lastTrimmed(topic, types)) <= behind;
     if (this.seq !== behind) return;
+    // It must be there: whoever watches is not told that it has gone.
+    if (behind >= head.trimmedTo && behind <= head.head) throw unavailable('The log lacks rows.', 250);
     if (isNothingMissed) {
       this.seq = head.trimmedTo;
       return;

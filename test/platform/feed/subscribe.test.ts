@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { getEventListeners } from 'node:events';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { unavailable } from '../../../src/platform/errors.ts';
 import {
   type Followed,
@@ -305,6 +305,22 @@ describe('a cursor has expired', () => {
     expect(shown?.cursor).toBe(await cursorAt(node, topic, 250));
     await node.append(topic, { n: 251 });
     expect(ns(await take(subscription, 1))).toEqual([251]);
+    await subscription.return();
+  });
+
+  it('not when nothing was trimmed: what is not found, although it must be there, is looked for again', async () => {
+    const node = start({ ringBytes: 1 });
+    const topic = freshTopic();
+    await node.append(topic, ...upTo(3));
+    const subscription = await follow(node, { topic, after: 'START', snapshot });
+    const looked = vi.spyOn(node.log, 'heads');
+    const hidden = 'UPDATE topic_events SET seq = -seq WHERE topic = $1';
+    await db().query(hidden, [topic]);
+    const first = subscription.next();
+    await until('a second look', () => looked.mock.calls.length >= 2);
+    await db().query(hidden, [topic]);
+    expect((await first).value.event.facts.n).toBe(1);
+    expect(ns(await take(subscription, 2))).toEqual([2, 3]);
     await subscription.return();
   });
 
