@@ -19,6 +19,12 @@ export interface OutboxOwner {
 /** How many frames may wait on one socket, however small they are. */
 const maximumFrames = 1_024;
 
+/** Who has no more than this is not made to wait for those who have; bytes. */
+const smallBytes = 16_384;
+
+/** How much of the rest is written in one turn, so that nothing else waits for all of it; bytes. */
+const turnBytes = 1_048_576;
+
 /** How many times as much as there is room for may wait, at most. */
 const overfull = 16;
 
@@ -32,9 +38,19 @@ export function createOutboxes({ socketBytes, totalBytes }: OutboxLimits) {
   let waitingBytes = 0;
 
   function flush(): void {
-    const flushed = filled;
+    const due = filled;
     filled = [];
-    for (const outbox of flushed) outbox.flush();
+    const large: Outbox[] = [];
+    for (const outbox of due)
+      if (outbox.filledBytes > smallBytes) large.push(outbox);
+      else outbox.flush();
+    for (let bytes = 0; large.length > 0 && bytes < turnBytes; ) {
+      const outbox = large.shift() as Outbox;
+      bytes += outbox.filledBytes;
+      outbox.flush();
+    }
+    if (large.length > 0 && filled.length === 0) setImmediate(flush);
+    filled = [...large, ...filled];
     if (totalBytes > 0 && waitingBytes > totalBytes) shed();
   }
 
@@ -51,7 +67,10 @@ export function createOutboxes({ socketBytes, totalBytes }: OutboxLimits) {
   const shared = {
     socketBytes: socketBytes === 0 ? Number.POSITIVE_INFINITY : socketBytes,
 
-    /** Has an outbox written when this turn of the event loop is over, with all that has come into it until then. */
+    /**
+     * Has an outbox written when this turn of the event loop is over, with all that has come into it until then;
+     * in a later turn when there is a lot in it, and in others.
+     */
     schedule(outbox: Outbox): void {
       if (filled.length === 0) setImmediate(flush);
       filled.push(outbox);
@@ -92,6 +111,11 @@ export class Outbox {
   /** How much the socket had not taken when it was counted last; bytes. */
   get waitingBytes(): number {
     return this.#waitingBytes;
+  }
+
+  /** How much is in it that was not handed to the socket; bytes. */
+  get filledBytes(): number {
+    return this.#filled.length;
   }
 
   /** Whether more may be put in. If not, the owner hears when there is. */

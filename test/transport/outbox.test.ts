@@ -96,6 +96,25 @@ describe('what is put into an outbox', () => {
     }
   });
 
+  it('leaves a part in each turn when it is a lot, behind what others have little of', async () => {
+    const { opened } = await openOutboxes(30);
+    const written: number[] = [];
+    for (const [index, { stream, outbox }] of opened.entries()) {
+      vi.spyOn(stream, 'write').mockImplementation(() => written.push(index) > 0);
+      outbox.put(frameOf(index === 29 ? '7' : 'x'.repeat(100_000)));
+    }
+    const turns: number[][] = [];
+    while (turns.flat().length < 30) {
+      await turn();
+      turns.push(written.splice(0));
+    }
+    const some = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index);
+    expect(turns).toEqual([[29, ...some(0, 11)], some(11, 22), some(22, 29)]);
+    opened[0]?.outbox.put(frameOf('7'));
+    await turn();
+    expect(written).toEqual([0]);
+  });
+
   it('leaves at once when it is flushed, and not once more', async () => {
     const { stream, peer, outbox } = await openOutbox();
     const write = vi.spyOn(stream, 'write');
@@ -224,7 +243,8 @@ describe('what waits on all sockets together', () => {
       peer.pause();
       outbox.put(json('x'.repeat((sizes[index] as number) * mebibyte)));
     }
-    await turn();
+    // So much leaves one after another.
+    for (const _ of sizes) await turn();
     return made;
   }
   const shedOf = (opened: readonly Opened[]) => opened.map(({ heard }) => heard.sheds);
