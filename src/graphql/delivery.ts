@@ -1,9 +1,15 @@
 import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
 import type { Connection } from '../platform/auth/connections.ts';
 import { isUnavailable } from '../platform/errors.ts';
-import { type Delivery, NotShareableError, type Rendering } from '../platform/feed/rendering.ts';
+import {
+  type Delivery,
+  NotShareableError,
+  type Personal,
+  type Rendering,
+  type Renderings,
+} from '../platform/feed/rendering.ts';
 import { subscribe } from '../platform/feed/subscribe.ts';
-import { type Personal, type Renderings, Subscription } from '../platform/feed/subscription.ts';
+import { Subscription } from '../platform/feed/subscription.ts';
 import { utf8Characters } from '../platform/utf8.ts';
 import type { TopicView } from './access.ts';
 import type { Context, Services } from './context.ts';

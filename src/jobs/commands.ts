@@ -1,8 +1,6 @@
-import type { Invoice } from '../money/invoice-queries.ts';
 import type { Invoices } from '../money/invoices.ts';
 import { type Ledger, ownerAccount } from '../money/ledger.ts';
 import { requesterOf } from '../money/open-invoices.ts';
-import { bookReceipt } from '../money/receipts.ts';
 import type { Sats } from '../money/sats.ts';
 import type { AccessTokens } from '../platform/auth/access-tokens.ts';
 import { callerOf, type Viewer } from '../platform/auth/viewer.ts';
@@ -17,8 +15,10 @@ import type { WorkQueue } from '../platform/work/queue.ts';
 import type { Progress } from './agent/agent.ts';
 import { jobErrors } from './errors.ts';
 import { jobEvents, jobTopic } from './events.ts';
-import { type AgentJobAction, type AgentJobState, isAgentDue, nextState } from './machine.ts';
-import { type AgentJob, jobsByIds, lockJob } from './queries.ts';
+import { isAgentDue } from './machine.ts';
+import { handleJobInvoices } from './payments.ts';
+import { type AgentJob, jobsByIds } from './queries.ts';
+import { agentWork, createJobSteps } from './steps.ts';
 
 /** Who works on a job: the holder of its lease. A worker from outside says which request it is. */
 interface ByHolder {
@@ -42,9 +42,6 @@ interface Dependencies {
   readonly evalPriceSats: Sats;
 }
 
-/** Evaluations and work that are due; the key is the job's id. */
-export const agentWork = 'job.agent';
-
 /** How long a worker from outside has a job to itself, and with each report again; ms. */
 const leaseMs = 60_000;
 
@@ -52,37 +49,8 @@ const leaseMs = 60_000;
 export function createJobs(deps: Dependencies) {
   const { db, log, bus, clock, ledger, invoices, queue, idempotency, accessTokens, evalPriceSats } = deps;
 
-  /** Moves a locked job on, with whatever else changes. */
-  async function advance(
-    tx: Transaction,
-    job: AgentJob,
-    action: AgentJobAction,
-    changes: { readonly workInvoice?: string; readonly reason?: string; readonly result?: string } = {},
-  ): Promise<AgentJobState> {
-    const state = nextState(job.state, action);
-    if (!state) throw jobErrors.wrongState(job.state);
-    await tx.query(
-      `UPDATE agent_jobs SET state = $2, work_invoice = coalesce($3, work_invoice), reason = coalesce($4, reason),
-              result = coalesce($5, result), updated_at = $6 WHERE id = $1`,
-      [
-        job.id,
-        state,
-        changes.workInvoice ?? null,
-        changes.reason ?? null,
-        changes.result ?? null,
-        new Date(clock.now()),
-      ],
-    );
-    if (isAgentDue(state)) await queue.schedule(tx, agentWork, job.id, new Date(clock.now()));
-    else await queue.cancel(tx, agentWork, job.id);
-    return state;
-  }
-
-  async function lockedJob(tx: Transaction, id: string): Promise<AgentJob> {
-    const job = await lockJob(tx, id);
-    if (!job) throw forbidden();
-    return job;
-  }
+  const steps = createJobSteps({ clock, queue });
+  handleJobInvoices({ log, ledger, invoices }, steps);
 
   /** Does something to a job for the holder of its lease, in one transaction; a repeated request nothing. */
   function asHolder(
@@ -90,55 +58,13 @@ export function createJobs(deps: Dependencies) {
     work: (tx: Transaction, job: AgentJob) => Promise<void>,
   ): Promise<void> {
     return db.transaction(async (tx) => {
-      const job = await lockedJob(tx, jobId);
+      const job = await steps.locked(tx, jobId);
       if (request && (await idempotency.claim(tx, request, { jobId }))) return;
       if (!isAgentDue(job.state)) throw jobErrors.wrongState(job.state);
       if (!(await queue.holds(tx, agentWork, jobId, holder))) throw jobErrors.leaseHeld();
       await work(tx, job);
     });
   }
-
-  async function paidEval(tx: Transaction, invoice: Invoice, receivedSats: Sats): Promise<void> {
-    const job = await lockedJob(tx, invoice.objectId);
-    const needed = nextState(job.state, 'EVAL_PAID') !== undefined;
-    const returned = await bookReceipt(
-      ledger,
-      tx,
-      invoice,
-      receivedSats,
-      needed ? { account: 'revenue', reason: 'JOB_EVALUATION' } : undefined,
-    );
-    if (needed) log.append(tx, jobEvents.evalPaid(job, await advance(tx, job, 'EVAL_PAID'), invoice));
-    if (returned) log.append(tx, jobEvents.paymentReturned(job, returned));
-  }
-
-  async function paidWork(tx: Transaction, invoice: Invoice, receivedSats: Sats): Promise<void> {
-    const job = await lockedJob(tx, invoice.objectId);
-    const needed = nextState(job.state, 'WORK_PAID') !== undefined;
-    const returned = await bookReceipt(
-      ledger,
-      tx,
-      invoice,
-      receivedSats,
-      // Held until the work is done: the price of work that fails goes back.
-      needed ? { account: `job:${job.id}`, reason: 'JOB_WORK' } : undefined,
-    );
-    if (needed) {
-      const state = await advance(tx, job, 'WORK_PAID');
-      log.append(tx, jobEvents.workPaid(job, state, invoice), jobEvents.workStarted(job, state));
-    }
-    if (returned) log.append(tx, jobEvents.paymentReturned(job, returned));
-  }
-
-  async function expired(tx: Transaction, invoice: Invoice): Promise<void> {
-    const job = await lockedJob(tx, invoice.objectId);
-    const reason = 'The invoice was not paid in time.';
-    await advance(tx, job, 'EXPIRE', { reason });
-    log.append(tx, jobEvents.expired(job, reason));
-  }
-
-  invoices.handle('job.eval', { paid: paidEval, expired });
-  invoices.handle('job.work', { paid: paidWork, expired });
 
   return {
     /**
@@ -240,7 +166,7 @@ export function createJobs(deps: Dependencies) {
       if (by.request && (await idempotency.find(db, by.request))) return;
       const draft = await invoices.draft(workPriceSats, `Work of ${by.jobId}`);
       await asHolder(by, async (tx, job) => {
-        const state = await advance(tx, job, 'ACCEPT', { workInvoice: draft.paymentHash });
+        const state = await steps.advance(tx, job, 'ACCEPT', { workInvoice: draft.paymentHash });
         await invoices.insert(tx, draft, 'job.work', { userId: job.ownerUser, objectId: job.id });
         log.append(tx, jobEvents.evaluated(job, state, draft.paymentHash));
       });
@@ -249,7 +175,7 @@ export function createJobs(deps: Dependencies) {
     /** The agent does not take the job on. */
     reject(by: ByHolder, reason: string): Promise<void> {
       return asHolder(by, async (tx, job) => {
-        await advance(tx, job, 'REJECT', { reason });
+        await steps.advance(tx, job, 'REJECT', { reason });
         log.append(tx, jobEvents.rejected(job, reason));
       });
     },
@@ -257,7 +183,7 @@ export function createJobs(deps: Dependencies) {
     /** The work is done: its price is earned. */
     complete(by: ByHolder, result: string): Promise<void> {
       return asHolder(by, async (tx, job) => {
-        await advance(tx, job, 'COMPLETE', { result });
+        await steps.advance(tx, job, 'COMPLETE', { result });
         const amount = await ledger.balance(tx, `job:${job.id}`);
         await ledger.transfer(tx, {
           key: `earned:${job.id}`,
@@ -273,7 +199,7 @@ export function createJobs(deps: Dependencies) {
     /** The agent gives up. The price of work goes back to the owner, that of an evaluation does not. */
     fail(by: ByHolder, reason: string): Promise<void> {
       return asHolder(by, async (tx, job) => {
-        await advance(tx, job, 'FAIL', { reason });
+        await steps.advance(tx, job, 'FAIL', { reason });
         log.append(tx, jobEvents.failed(job, reason));
         const amount = await ledger.balance(tx, `job:${job.id}`);
         if (amount === 0n) return;

@@ -1,22 +1,20 @@
-import type { Invoice } from '../money/invoice-queries.ts';
 import type { Invoices } from '../money/invoices.ts';
-import { type Ledger, ownerAccount } from '../money/ledger.ts';
+import type { Ledger } from '../money/ledger.ts';
 import { requesterOf } from '../money/open-invoices.ts';
-import { bookReceipt } from '../money/receipts.ts';
 import type { Sats } from '../money/sats.ts';
 import type { AccessTokens } from '../platform/auth/access-tokens.ts';
 import { callerOf, type Viewer } from '../platform/auth/viewer.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Database, Transaction } from '../platform/database/database.ts';
-import { forbidden } from '../platform/errors.ts';
+import type { Database } from '../platform/database/database.ts';
 import type { Idempotency } from '../platform/idempotency.ts';
 import { newId } from '../platform/ids.ts';
 import type { Log } from '../platform/log/log.ts';
 import type { WorkQueue } from '../platform/work/queue.ts';
 import { sessionErrors } from './errors.ts';
 import { sessionEvents } from './events.ts';
-import { afterTopUp, nextState, runsLow, type SessionAction, type SessionState } from './machine.ts';
-import { lockSession, type Session } from './queries.ts';
+import { runsLow } from './machine.ts';
+import { handleSessionInvoices } from './payments.ts';
+import { createSessionSteps } from './steps.ts';
 
 export type Sessions = ReturnType<typeof createSessions>;
 
@@ -42,106 +40,12 @@ interface Dependencies {
   readonly limits: SessionLimits;
 }
 
-/** The end of idle sessions; the key is the session's id. */
-export const expiryWork = 'session.expiry';
-
 /** Prepaid sessions: a deposit by Lightning, debited as it is used, topped up, closed. */
 export function createSessions(deps: Dependencies) {
-  const { db, log, clock, ledger, invoices, queue, idempotency, accessTokens, limits } = deps;
+  const { db, log, clock, ledger, invoices, idempotency, accessTokens, limits } = deps;
 
-  /** When a session that is used now expires. */
-  const idleEnd = () => new Date(clock.now() + limits.idleSeconds * 1000);
-
-  async function lockedSession(tx: Transaction, id: string): Promise<Session> {
-    const session = await lockSession(tx, id);
-    if (!session) throw forbidden();
-    return session;
-  }
-
-  function next(session: Session, action: SessionAction): SessionState {
-    const state = nextState(session.state, action);
-    if (!state) throw sessionErrors.wrongState(session.state);
-    return state;
-  }
-
-  async function save(
-    tx: Transaction,
-    session: Session,
-    state: SessionState,
-    expiresAt: Date | null,
-  ): Promise<void> {
-    await tx.query('UPDATE sessions SET state = $2, expires_at = $3, updated_at = $4 WHERE id = $1', [
-      session.id,
-      state,
-      expiresAt,
-      new Date(clock.now()),
-    ]);
-  }
-
-  async function paidDeposit(tx: Transaction, invoice: Invoice, receivedSats: Sats): Promise<void> {
-    const session = await lockedSession(tx, invoice.objectId);
-    const state = nextState(session.state, 'DEPOSIT_PAID');
-    const returned = await bookReceipt(
-      ledger,
-      tx,
-      invoice,
-      receivedSats,
-      state && { account: `session:${session.id}`, reason: 'SESSION_DEPOSIT' },
-    );
-    if (state) {
-      const expiresAt = idleEnd();
-      await save(tx, session, state, expiresAt);
-      await queue.schedule(tx, expiryWork, session.id, expiresAt);
-      log.append(tx, sessionEvents.activated(session, invoice.amountSats));
-    }
-    if (returned) log.append(tx, sessionEvents.paymentReturned(session, returned));
-  }
-
-  async function paidTopUp(tx: Transaction, invoice: Invoice, receivedSats: Sats): Promise<void> {
-    const session = await lockedSession(tx, invoice.objectId);
-    const account = `session:${session.id}` as const;
-    const balanceAfter = (await ledger.balance(tx, account)) + invoice.amountSats;
-    const state = afterTopUp(session.state, balanceAfter, limits.minimumSats);
-    const returned = await bookReceipt(
-      ledger,
-      tx,
-      invoice,
-      receivedSats,
-      state && { account, reason: 'SESSION_TOP_UP' },
-    );
-    if (state) {
-      await save(tx, session, state, idleEnd());
-      log.append(tx, sessionEvents.toppedUp(session, invoice.amountSats, balanceAfter));
-    }
-    if (returned) log.append(tx, sessionEvents.paymentReturned(session, returned));
-  }
-
-  /** Ends a session; what is left goes to its owner. */
-  async function end(tx: Transaction, session: Session, action: 'CLOSE' | 'EXPIRE'): Promise<Sats> {
-    const state = next(session, action);
-    const account = `session:${session.id}` as const;
-    const amount = await ledger.balance(tx, account);
-    if (amount > 0n)
-      await ledger.transfer(tx, {
-        key: `ended:${session.id}`,
-        from: account,
-        to: ownerAccount({ userId: session.ownerUser, objectId: session.id }),
-        amount,
-        reason: 'SESSION_ENDED',
-      });
-    await save(tx, session, state, null);
-    await queue.cancel(tx, expiryWork, session.id);
-    return amount;
-  }
-
-  async function unpaidDeposit(tx: Transaction, invoice: Invoice): Promise<void> {
-    const session = await lockedSession(tx, invoice.objectId);
-    log.append(tx, sessionEvents.expired(session, await end(tx, session, 'EXPIRE')));
-  }
-
-  invoices.handle('session.deposit', { paid: paidDeposit, expired: unpaidDeposit });
-  // A top-up that nobody pays changes nothing for its session.
-  invoices.handle('session.topUp', { paid: paidTopUp, expired: async () => {} });
+  const steps = createSessionSteps({ ...deps, idleSeconds: limits.idleSeconds });
+  handleSessionInvoices({ ...deps, minimumSats: limits.minimumSats }, steps);
 
   function requireAmount(argument: string, amount: Sats, minimum: Sats): void {
     if (amount < minimum || amount > limits.depositMaxSats)
@@ -222,11 +126,11 @@ export function createSessions(deps: Dependencies) {
       const requester = requesterOf(viewer, address, sessionId);
       const draft = await invoices.draft(amountSats, `Top-up of ${sessionId}`, requester);
       return db.transaction(async (tx) => {
-        const session = await lockedSession(tx, sessionId);
+        const session = await steps.locked(tx, sessionId);
         const made = { sessionId, paymentHash: draft.paymentHash };
         const earlier = await idempotency.claim(tx, request, made);
         if (earlier) return earlier;
-        next(session, 'TOP_UP');
+        steps.next(session, 'TOP_UP');
         await invoices.insert(tx, draft, 'session.topUp', { userId: session.ownerUser, objectId: sessionId });
         return made;
       });
@@ -255,11 +159,11 @@ export function createSessions(deps: Dependencies) {
         input: { sessionId, amountSats, memo },
       };
       await db.transaction(async (tx) => {
-        const session = await lockedSession(tx, sessionId);
+        const session = await steps.locked(tx, sessionId);
         // The key of a transfer is kept with it for good.
         if (await idempotency.claim(tx, request, { sessionId }, 'FOR_GOOD')) return;
         if (session.state === 'PAUSED') throw sessionErrors.paused();
-        const low = next(session, 'RUN_LOW');
+        const low = steps.next(session, 'RUN_LOW');
         const account = `session:${sessionId}` as const;
         await ledger.transfer(tx, {
           key: `debited:${newId('dbt')}`,
@@ -270,7 +174,7 @@ export function createSessions(deps: Dependencies) {
         });
         const balanceAfter = await ledger.balance(tx, account);
         const paused = runsLow(balanceAfter, limits.minimumSats);
-        await save(tx, session, paused ? low : session.state, idleEnd());
+        await steps.save(tx, session, paused ? low : session.state, steps.idleEnd());
         log.append(tx, sessionEvents.debited(session, amountSats, balanceAfter, memo));
         if (paused) log.append(tx, sessionEvents.paused(session, balanceAfter));
       });
@@ -293,19 +197,19 @@ export function createSessions(deps: Dependencies) {
       await db.transaction(async (tx) => {
         // Invoices before sessions, as everywhere.
         await invoices.cancelOpen(tx, sessionId);
-        const session = await lockedSession(tx, sessionId);
+        const session = await steps.locked(tx, sessionId);
         if (await idempotency.claim(tx, request, { sessionId }, 'FOR_GOOD')) return;
-        log.append(tx, sessionEvents.closed(session, await end(tx, session, 'CLOSE')));
+        log.append(tx, sessionEvents.closed(session, await steps.end(tx, session, 'CLOSE')));
       });
     },
 
     /** Expires a session that has been idle for long enough; else says when to look again. */
     async expireIdle(sessionId: string): Promise<Date | undefined> {
       return db.transaction(async (tx) => {
-        const session = await lockedSession(tx, sessionId);
+        const session = await steps.locked(tx, sessionId);
         if (session.expiresAt === null) return undefined;
         if (session.expiresAt.getTime() > clock.now()) return session.expiresAt;
-        log.append(tx, sessionEvents.expired(session, await end(tx, session, 'EXPIRE')));
+        log.append(tx, sessionEvents.expired(session, await steps.end(tx, session, 'EXPIRE')));
         return undefined;
       });
     },

@@ -1,5 +1,9 @@
-import { type Delivery, NotShareableError, type Rendering } from '../../src/platform/feed/rendering.ts';
-import type { Renderings } from '../../src/platform/feed/subscription.ts';
+import {
+  type Delivery,
+  NotShareableError,
+  type Rendering,
+  type Renderings,
+} from '../../src/platform/feed/rendering.ts';
 
 /** An event as it was rendered: its fact `n`, its type and cursor, and when the state beside it was read. */
 export interface Shown {

@@ -23,6 +23,18 @@ export interface Rendering<Result> {
   sizeOf(result: Result): number;
 }
 
+/** How the events of a subscription are rendered. */
+export interface Renderings<Result> {
+  readonly shared: Rendering<Result>;
+  readonly personal: Personal<Result>;
+}
+
+/** Whoever watches, where that matters to what is rendered. */
+export interface Personal<Result> {
+  /** What others share, rendered for this subscriber alone. */
+  alone(shared: Rendering<Result>): Rendering<Result>;
+}
+
 /** What was to be rendered for many depends on who watches. */
 export class NotShareableError extends Error {
   override readonly name = 'NotShareableError';

@@ -3,7 +3,8 @@ import { cursorExpired, type Position, parseCursor, startCursor } from '../log/c
 import type { TopicHead } from '../log/event.ts';
 import type { Log } from '../log/log.ts';
 import type { Hub } from './hub.ts';
-import { type Beginning, type Renderings, type Snapshot, Subscription } from './subscription.ts';
+import type { Renderings } from './rendering.ts';
+import { type Beginning, type Snapshot, Subscription } from './subscription.ts';
 
 /** What a subscription is made from. */
 export interface Feeds {

@@ -8,7 +8,7 @@ import type { Group, Member } from './group.ts';
 import { type Iteration, iterate } from './iterate.ts';
 import { pageSize } from './page-size.ts';
 import type { RenderedPage } from './pages.ts';
-import { NotShareableError, type Rendering } from './rendering.ts';
+import { NotShareableError, type Personal, type Rendering, type Renderings } from './rendering.ts';
 import type { Feeds } from './subscribe.ts';
 
 /** Why a subscriber is shown the present state: it has just come, or what it missed is no longer kept. */
@@ -35,18 +35,6 @@ export interface Beginning {
   readonly at: Position;
   /** Why the present state is shown first, if it is. */
   readonly due: SnapshotReason | undefined;
-}
-
-/** How the events of a subscription are rendered. */
-export interface Renderings<Result> {
-  readonly shared: Rendering<Result>;
-  readonly personal: Personal<Result>;
-}
-
-/** Whoever watches, where that matters to what is rendered. */
-export interface Personal<Result> {
-  /** What others share, rendered for this subscriber alone. */
-  alone(shared: Rendering<Result>): Rendering<Result>;
 }
 
 /** What fails is tried again at least this often; ms. */
