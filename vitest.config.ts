@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
-/** Tests that use no database, or processes that have their own: they run once. */
+/** Tests of no database, or processes that have their own, and of what goes over a socket alone: they run once. */
 const withoutDatabase = [
   'test/*.test.ts',
   'test/{browser,scripts}/**',
@@ -9,7 +9,7 @@ const withoutDatabase = [
   'test/**/{folder-lock,pglite,postgres,unavailability,in-process,redis,address,request-errors,stub,http,lnbits*}.test.ts',
   'test/**/{connection-counts,keyed-rate,rate,keys,connection-limits,mutation-limit,ping,trusted-documents,outbox,heartbeat,batch,utf8,access,operation-keys}.test.ts',
   'test/system/{crash,kills,docs,lnbits,nginx}.test.ts',
-  'test/transport/{documents,hostile}.test.ts',
+  'test/transport/{documents,hostile,conformance,close-codes,slow-clients,stopping,websocket*}.test.ts',
   'test/faults/**',
   'test/nodes/**',
 ];
@@ -20,7 +20,8 @@ export default defineConfig({
   test: {
     globalSetup: 'test/support/global-setup.ts',
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than the cores of a small machine: many tests wait.
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [
