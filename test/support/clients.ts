@@ -142,7 +142,11 @@ export function createClients(url: string, webSocketUrl: string | undefined) {
     },
 
     async dispose(): Promise<void> {
-      for (const client of sockets) await client.dispose();
+      for (const client of sockets)
+        await Promise.resolve(client.dispose()).catch((reason) => {
+          // Its last operation has ended in this moment, and the client has closed the connection by itself.
+          if (reason?.code !== 1_000) throw reason;
+        });
     },
   };
 }
