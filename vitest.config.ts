@@ -9,7 +9,7 @@ const withoutDatabase = [
   'test/**/{folder-lock,pglite,postgres,unavailability,in-process,redis,address,request-errors,stub,http,lnbits*}.test.ts',
   'test/**/{connection-counts,keyed-rate,rate,keys,connection-limits,mutation-limit,ping,trusted-documents,outbox,heartbeat,batch,utf8,access,operation-keys}.test.ts',
   'test/system/{crash,kills,docs,lnbits,nginx}.test.ts',
-  'test/transport/{documents,hostile,conformance,close-codes,slow-clients,stopping,websocket*}.test.ts',
+  'test/transport/{documents,hostile,conformance,close-codes}.test.ts',
   'test/faults/**',
   'test/nodes/**',
 ];

@@ -1,6 +1,10 @@
-import { expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { createBatch } from '../../src/platform/batch.ts';
 import { until } from '../support/until.ts';
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 /** A batch that answers a key with how often it has read, and knows nothing of `nobody`. */
 function counting() {
@@ -31,6 +35,22 @@ it('remembers nothing: what is asked for later is read later', async () => {
   expect(await batch.load('a')).toBe('a1');
   expect(await batch.load('a')).toBe('a2');
   expect(asked).toEqual([['a'], ['a']]);
+});
+
+it('puts the next read off after one of several keys, so that more go with it, and none after one of a single key', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'performance'] });
+  const { asked, batch } = counting();
+  await Promise.all(['a', 'b'].map((key) => batch.load(key)));
+  const early = batch.load('c');
+  vi.advanceTimersByTime(7);
+  const late = batch.load('d');
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(asked).toHaveLength(1);
+  vi.advanceTimersByTime(1);
+  expect(await Promise.all([early, late])).toEqual(['c2', 'd2']);
+  vi.advanceTimersByTime(8);
+  expect(await batch.load('e')).toBe('e3');
+  expect(await batch.load('f')).toBe('f4');
 });
 
 it('reads 500 keys at a time', async () => {
