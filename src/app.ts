@@ -7,15 +7,29 @@ import { createMaskError } from './graphql/errors.ts';
 import { createBatches } from './graphql/loaders.ts';
 import { buildSchema } from './graphql/schema.ts';
 import { anyDocuments, readTrustedDocuments } from './graphql/trusted-documents.ts';
+import { inboxWork } from './inbox/deliveries.ts';
+import { createInbox } from './inbox/inbox.ts';
+import { createSettlementQueue, queueWork, scheduleSettlementQueue } from './inbox/settlement-queue.ts';
 import { createJobs } from './jobs/commands.ts';
-import { isJobOpen } from './jobs/queries.ts';
+import { createEscrowJobs } from './jobs/escrow/commands.ts';
+import { escrowDeadlineWork } from './jobs/escrow/steps.ts';
+import { isAnyJobOpen } from './jobs/kinds.ts';
 import { agentWork } from './jobs/steps.ts';
 import { createAgentWorker } from './jobs/worker.ts';
 import { createLimits } from './limits.ts';
+import { createMarketplace } from './marketplace/commands.ts';
+import { createListingMirror } from './marketplace/mirror.ts';
+import { createDeposits } from './money/deposits.ts';
 import { checkWork, createInvoices } from './money/invoices.ts';
 import { createLedger } from './money/ledger.ts';
+import { LightningUnavailableError } from './money/lightning/backend.ts';
 import { createOpenInvoices } from './money/open-invoices.ts';
+import { createPayouts } from './money/payouts/commands.ts';
+import { createPayoutSteps, payoutWork } from './money/payouts/steps.ts';
+import { createPayoutWorker } from './money/payouts/worker.ts';
 import { createReconciler, reconcileWork, scheduleReconciler } from './money/reconciler.ts';
+import { createSolvency } from './money/solvency.ts';
+import { walletEvent } from './money/wallet-events.ts';
 import { createAccessTokens } from './platform/auth/access-tokens.ts';
 import { createAuthenticate } from './platform/auth/authenticate.ts';
 import { createConnections } from './platform/auth/connections.ts';
@@ -39,15 +53,25 @@ import { createWorkRunner, nodeHolderPrefix } from './platform/work/runner.ts';
 import { createSessions } from './sessions/commands.ts';
 import { isSessionOpen } from './sessions/queries.ts';
 import { expiryWork } from './sessions/steps.ts';
+import { createStreams } from './streams/commands.ts';
+import { createStreamMirror } from './streams/mirror.ts';
+import { isStreamOpen } from './streams/queries.ts';
+import { streamTimerWork } from './streams/steps.ts';
+import { createStreamTicks } from './streams/ticks.ts';
+import { createStreamWorkers, streamBlocksWork } from './streams/worker.ts';
 import { clientAddress } from './transport/address.ts';
 import { developmentRoutes } from './transport/development-routes.ts';
 import { createHttpServer } from './transport/http.ts';
+import { inboxRoutes } from './transport/inbox-webhooks.ts';
 import { closeServer, listen, urlHost } from './transport/listening.ts';
 import { operationRoutes } from './transport/operation-routes.ts';
 import { isOriginAllowed } from './transport/request.ts';
 import { webhookRoutes } from './transport/webhooks.ts';
 import { createWebSocketTransport, refuse } from './transport/websocket.ts';
 import { createGraphqlServer } from './transport/yoga.ts';
+import { createTreasury, proposalExpiryWork } from './treasury/commands.ts';
+import { treasuryEntryEvent } from './treasury/events.ts';
+import { createTreasuryMirror } from './treasury/mirror.ts';
 
 export type App = Awaited<ReturnType<typeof startApp>>;
 
@@ -100,6 +124,8 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     database: () => db.connections(),
     bus: () => bus.connected,
     lightning: () => lightning.reachable,
+    backendBalance: () => solvency.backendBalanceSats(),
+    liabilities: () => solvency.liabilitiesSats(),
     connections: () => connections.size,
     feeds: () => hub.size(),
     sockets: () => webSocket?.size ?? 0,
@@ -115,12 +141,20 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
   const refresh = createRefresh({ authenticate });
   const idempotency = createIdempotency({ clock });
   const queue = createWorkQueue({ db, clock });
-  const ledger = createLedger({ clock });
+  const ledger = createLedger({
+    clock,
+    onEntry(tx, entry) {
+      const event = walletEvent(entry) ?? treasuryEntryEvent(entry);
+      if (event) log.append(tx, event);
+    },
+  });
   const openInvoices = createOpenInvoices({ db, clock, maximum: config.limitOpenInvoices });
-  const { lightning, stubLightning } = openLightning(config, db, clock, replaced, onError);
+  const { lightning, payer, stubLightning } = openLightning(config, db, clock, replaced, onError);
+  const solvency = createSolvency({ db, clock, payer });
   const invoices = createInvoices({
     db,
     clock,
+    ledger,
     lightning,
     queue,
     openInvoices,
@@ -129,7 +163,18 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     onError,
   });
   const domain = { db, log, clock, ledger, invoices, queue, idempotency, accessTokens };
+  const deposits = createDeposits({ ...domain, maximumSats: config.depositMaxSats });
+  const payouts = createPayouts({
+    ...domain,
+    payer,
+    maximumSats: config.payoutMaxSats,
+    reserve: {
+      basisPoints: config.payoutFeeReserveBasisPoints,
+      minimumSats: config.payoutFeeReserveMinSats,
+    },
+  });
   const jobs = createJobs({ ...domain, bus, evalPriceSats: config.evalPriceSats });
+  const escrowJobs = createEscrowJobs({ ...domain, feeBasisPoints: config.escrowFeeBasisPoints });
   const sessions = createSessions({
     ...domain,
     limits: {
@@ -140,13 +185,54 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     },
   });
 
+  const streams = createStreams({ ...domain, cancelFeeBasisPoints: config.streamCancelFeeBasisPoints });
+  const marketplace = createMarketplace({
+    ...domain,
+    streams,
+    feeBasisPoints: config.marketplaceFeeBasisPoints,
+  });
+  const treasury = createTreasury({
+    ...domain,
+    proposalExpirySeconds: config.treasuryProposalExpirySeconds,
+  });
+  const streamWorkers = createStreamWorkers({ db, clock, queue, streams });
+  const streamTicks = createStreamTicks({ db, hub, clock, onError });
+  const inbox = createInbox({
+    db,
+    clock,
+    queue,
+    contracts: config.chainhookContracts ?? [],
+    logger,
+    onFailed: () => metrics.inboxFailed.inc(),
+    onGap: () => metrics.chainGaps.inc(),
+  });
+  const followChain = () => {
+    inbox.mirror('streams', createStreamMirror({ log, clock }));
+    inbox.mirror('marketplace', createListingMirror({ log, clock }));
+    inbox.mirror('treasury', createTreasuryMirror({ log, clock }));
+    inbox.onSettled(streams.settleReported);
+    inbox.onHeight(async (tx, { stacks, bitcoin }) => {
+      if (bitcoin !== undefined) await streamWorkers.reached(tx, 'BITCOIN', bitcoin);
+      if (stacks !== undefined) await streamWorkers.reached(tx, 'STACKS', stacks);
+    });
+  };
+  (replaced.domain ?? followChain)(inbox);
+
   const agent = replaced.agent ?? configuredAgent(config, deriveSecret(secret, 'agent'), clock);
   const runner = createWorkRunner({
     queue,
     clock,
     handlers: {
       [checkWork]: invoices.checks,
+      [payoutWork]: createPayoutWorker({ db, clock, steps: createPayoutSteps(domain), payer, onError }),
+      [escrowDeadlineWork]: { concurrency: 4, run: ({ key }) => escrowJobs.expire(key) },
       [expiryWork]: { concurrency: 4, run: ({ key }) => sessions.expireIdle(key) },
+      [proposalExpiryWork]: {
+        concurrency: 4,
+        run: async ({ key }) => void (await treasury.expire(key)),
+      },
+      [streamTimerWork]: streamWorkers.timer,
+      [streamBlocksWork]: streamWorkers.blocks,
       [reconcileWork]: createReconciler({
         openInvoices,
         confirm: invoices.confirm,
@@ -154,13 +240,31 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
         requestsPerSecond: config.lnbitsRequestsPerSecond,
         onError,
       }),
-      [trimWork]: createRetention({ db, clock, entities: { job: isJobOpen, session: isSessionOpen } }),
+      [trimWork]: createRetention({
+        db,
+        clock,
+        entities: { job: isAnyJobOpen, session: isSessionOpen, stream: isStreamOpen },
+      }),
       [housekeepingWork]: createHousekeeping(clock, [
         () => db.transaction((tx) => ledger.fold(tx)),
         () => idempotency.forgetExpired(db),
+        () => inbox.forgetProcessed(),
         () => tickets.forgetExpired(),
         () => reconnectTickets.forgetExpired(),
       ]),
+      [inboxWork]: inbox.work,
+      ...(config.settlementQueue !== undefined && {
+        [queueWork]: createSettlementQueue({
+          db,
+          clock,
+          url: new URL(config.redisUrl as string),
+          name: config.settlementQueue,
+          settle: inbox.settle,
+          logger,
+          onFailed: () => metrics.inboxFailed.inc(),
+          onGap: () => metrics.settlementQueueGaps.inc(),
+        }),
+      }),
       ...(agent && {
         [agentWork]: createAgentWorker({ db, jobs, agent, attempts: config.agentAttempts, onError }),
       }),
@@ -177,8 +281,15 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     feeds,
     ledger,
     invoices,
+    deposits,
+    payouts,
     jobs,
+    escrowJobs,
     sessions,
+    streams,
+    streamHeights: streamWorkers,
+    marketplace,
+    treasury,
     tickets,
     ticketStreams,
     revocations,
@@ -225,6 +336,11 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
       '* /graphql': (request, response) => yoga(request, response),
       ...operationRoutes({ db, metrics, metricsToken: config.metricsToken, isDraining: () => draining }),
       ...webhookRoutes({ invoices }),
+      ...inboxRoutes({
+        inbox,
+        chainhookSecret: config.chainhookSecret,
+        indexerSecret: config.indexerWebhookSecret,
+      }),
       ...(stubLightning &&
         developmentRoutes({
           db,
@@ -265,10 +381,17 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     if (server && server.listenerCount('upgrade') === 0)
       server.on('upgrade', (_, socket) => refuse(socket, '404 Not Found'));
 
+  // Before the first payout; a node that is away is looked at when it is needed.
+  await payer?.network().catch((error) => {
+    if (!(error instanceof LightningUnavailableError)) throw error;
+    onError(error);
+  });
   // What a killed process held is free at once where there is no other; else when its leases end.
   if (db.exclusive) await queue.releaseAll(nodeHolderPrefix);
   await scheduleHousekeeping(db, queue, clock);
   await scheduleReconciler(db, queue, clock);
+  if (config.settlementQueue !== undefined)
+    await scheduleSettlementQueue(db, queue, clock, config.settlementQueue);
   const stopping = new AbortController();
   // Before the first connection: who is on it was authenticated after this.
   const revoked = await presentRevocation(feeds);
@@ -285,6 +408,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     services,
     hub,
     connections,
+    inbox,
     agent: agent === undefined ? 'external' : config.agent,
     /** Where GraphQL is served over HTTP and SSE. */
     url: `http://${urlHost(config.host)}:${ports.http}/graphql`,
@@ -306,7 +430,9 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
       await Promise.all(closed);
       await runner.stop();
       await lightning.close();
+      payer?.close();
       await following;
+      await streamTicks.close();
       await hub.close();
       limits.close();
       connections.close();

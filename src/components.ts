@@ -1,10 +1,13 @@
 import type { Config } from './config.ts';
+import type { Inbox } from './inbox/inbox.ts';
 import type { Agent } from './jobs/agent/agent.ts';
 import { createHttpAgent } from './jobs/agent/http.ts';
 import { createStubAgent } from './jobs/agent/stub.ts';
 import { migrations } from './migrations.ts';
 import type { LightningBackend } from './money/lightning/backend.ts';
 import { createLnbits } from './money/lightning/lnbits.ts';
+import { createLnbitsPayer } from './money/lightning/lnbits-payer.ts';
+import type { LightningPayer } from './money/lightning/payer.ts';
 import { createStubLightning, type StubLightning } from './money/lightning/stub.ts';
 import type { Bus } from './platform/bus/bus.ts';
 import { createInProcessBus } from './platform/bus/in-process.ts';
@@ -21,6 +24,8 @@ export interface Replacements {
   readonly agent?: Agent;
   /** Stands between the server and the stub Lightning backend. */
   readonly lightning?: (stub: StubLightning) => StubLightning;
+  /** A domain that registers with the inbox, before anything is processed. */
+  readonly domain?: (inbox: Inbox) => void;
   /** A folder made by initdb, copied at the first start. */
   readonly databaseImage?: string;
 }
@@ -69,20 +74,30 @@ export async function openBus(
   return createRedisBus({ url: new URL(redisUrl), prefix: `satwire:${info?.epoch}:`, ...reporting });
 }
 
+interface Lightning {
+  readonly lightning: LightningBackend;
+  /** Absent where nothing is paid out. */
+  readonly payer: LightningPayer | undefined;
+  readonly stubLightning: StubLightning | undefined;
+}
+
 /** The Lightning backend, under its own type where it is the stub. */
 export function openLightning(
-  { lnbitsUrl: url, lnbitsInvoiceKey }: Config,
+  { lnbitsUrl: url, lnbitsInvoiceKey, lnbitsAdminKey: adminKey }: Config,
   db: Database,
   clock: Clock,
   replaced: Replacements,
   onError: (error: unknown) => void,
-): { lightning: LightningBackend; stubLightning: StubLightning | undefined } {
-  if (url)
+): Lightning {
+  if (url) {
+    const invoiceKey = lnbitsInvoiceKey as string;
     return {
-      lightning: createLnbits({ url, invoiceKey: lnbitsInvoiceKey as string, clock, onError }),
+      lightning: createLnbits({ url, invoiceKey, clock, onError }),
+      payer: adminKey === undefined ? undefined : createLnbitsPayer({ url, invoiceKey, adminKey, clock }),
       stubLightning: undefined,
     };
+  }
   const stub = createStubLightning({ db, clock });
   const stubLightning = replaced.lightning?.(stub) ?? stub;
-  return { lightning: stubLightning, stubLightning };
+  return { lightning: stubLightning, payer: stubLightning.payer, stubLightning };
 }

@@ -27,6 +27,9 @@ const limit = (minimum: number, maximum: number) => {
 
 const sats = (minimum: number) => wholeNumber(minimum, MAX_SATS).transform(BigInt);
 
+/** A share of an amount: 10,000 is all of it. */
+const basisPoints = () => wholeNumber(0, 10_000);
+
 const boolean = () =>
   z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'], error: 'must be true, false, 1 or 0' });
 
@@ -34,6 +37,9 @@ const oneOf = <const T extends readonly [string, ...string[]]>(values: T) =>
   z.enum(values, { error: `must be one of ${values.join(', ')}` });
 
 const secret = () => z.string().min(32, 'must have at least 32 characters');
+
+/** A secret that another system may have made. */
+const foreignSecret = () => z.string().min(16, 'must have at least 16 characters');
 
 const httpUrl = () =>
   z
@@ -73,7 +79,7 @@ const variables = z.object({
   REDIS_URL: connectionUrl(/^rediss?$/, 'redis://:password@host:6379')
     .optional()
     .describe(
-      'Redis 6 or newer, which wakes the other nodes. Unset: the one process, or polling the database.',
+      'Redis 6 or newer, which wakes the other nodes and has the SETTLEMENT_QUEUE. Unset: the one process, or polling the database.',
     ),
   LNBITS_URL: httpUrl()
     .refine(
@@ -93,10 +99,37 @@ const variables = z.object({
     .string()
     .regex(/^[0-9A-Za-z_-]+$/, 'must be letters and digits')
     .optional()
-    .describe('The admin key of that wallet, for payouts; nothing pays out so far.'),
+    .describe('The admin key of the same wallet, for payouts. Unset: with LNbits nothing is paid out.'),
   LNBITS_REQUESTS_PER_SECOND: wholeNumber(1, 40)
     .prefault('20')
     .describe('How often, at most, LNbits is asked for open invoices that nothing was heard of; per second.'),
+  CHAINHOOK_SECRET: foreignSecret()
+    .optional()
+    .describe(
+      'What Chainhook presents as `Authorization: Bearer <secret>` at `/webhooks/chainhook/…`. Unset: no such webhooks.',
+    ),
+  CHAINHOOK_CONTRACTS: z
+    .string()
+    .transform((text) => text.split(',').map((item) => item.trim()))
+    .refine(
+      (items) => items.every((item) => /^S[0-9A-Z]{20,45}\.[A-Za-z][\w-]{0,127}$/.test(item)),
+      'must be principals of contracts like SP….name, separated by commas',
+    )
+    .transform((items): readonly string[] => Object.freeze(items))
+    .optional()
+    .describe('Contracts whose printed events count, separated by commas. Needed with CHAINHOOK_SECRET.'),
+  INDEXER_WEBHOOK_SECRET: foreignSecret()
+    .optional()
+    .describe(
+      'Key of the signatures (HMAC-SHA256) that the indexer puts on what it posts to `/webhooks/indexer`. Unset: no such webhook.',
+    ),
+  SETTLEMENT_QUEUE: z
+    .string()
+    .regex(/^[^\s:]{1,100}$/, 'must be the name of a BullMQ queue: no spaces, no colons')
+    .optional()
+    .describe(
+      'BullMQ queue in REDIS_URL whose completed jobs `{streamId, transaction?}` settle streams. Unset: none.',
+    ),
   PUBLIC_URL: httpUrl()
     .optional()
     .describe(
@@ -156,6 +189,16 @@ const variables = z.object({
   INVOICE_EXPIRY_SECONDS: wholeNumber(1, YEAR_SECONDS)
     .prefault('3600')
     .describe('How long an invoice can be paid, in seconds.'),
+  DEPOSIT_MAX_SATS: sats(1).prefault('1000000').describe('Largest deposit into a wallet, in sats.'),
+  PAYOUT_MAX_SATS: sats(1).prefault('1000000').describe('Largest payout, in sats.'),
+  PAYOUT_FEE_RESERVE_BASIS_POINTS: basisPoints()
+    .prefault('100')
+    .describe(
+      'What is held of a payout for the fee of routing it, in hundredths of a percent; what is not used returns.',
+    ),
+  PAYOUT_FEE_RESERVE_MIN_SATS: sats(0)
+    .prefault('10')
+    .describe('The least that is held for that fee, in sats.'),
   SESSION_DEPOSIT_MIN_SATS: sats(1).prefault('100').describe('Smallest deposit of a session, in sats.'),
   SESSION_DEPOSIT_MAX_SATS: sats(1).prefault('10000').describe('Largest deposit of a session, in sats.'),
   SESSION_MINIMUM_SATS: sats(1)
@@ -164,6 +207,18 @@ const variables = z.object({
   SESSION_IDLE_SECONDS: wholeNumber(1, YEAR_SECONDS)
     .prefault('86400')
     .describe('A session that is not used for this long expires, in seconds.'),
+  ESCROW_FEE_BASIS_POINTS: basisPoints()
+    .prefault('200')
+    .describe('What the platform keeps of the pay of a completed escrowed job, in hundredths of a percent.'),
+  STREAM_CANCEL_FEE_BASIS_POINTS: basisPoints()
+    .prefault('100')
+    .describe('What cancelling a stream costs of its unvested part, in hundredths of a percent.'),
+  MARKETPLACE_FEE_BASIS_POINTS: basisPoints()
+    .prefault('100')
+    .describe('What the sale of a stream costs its seller of the price, in hundredths of a percent.'),
+  TREASURY_PROPOSAL_EXPIRY_SECONDS: wholeNumber(1, YEAR_SECONDS)
+    .prefault('2592000')
+    .describe('A proposal of the treasury that is not executed for this long expires, in seconds.'),
   DRAIN_SECONDS: wholeNumber(0, 3_600)
     .prefault('10')
     .describe('How long a stopping server waits for what is under way, in seconds.'),
@@ -248,6 +303,17 @@ export const configSchema = variables
     error: 'must be set together with LNBITS_URL',
     ...unlessFaulty('LNBITS_URL', 'LNBITS_INVOICE_KEY'),
   })
+  .refine(
+    (env) =>
+      env.LNBITS_URL === undefined ||
+      env.LNBITS_ADMIN_KEY === undefined ||
+      env.LNBITS_ADMIN_KEY !== env.LNBITS_INVOICE_KEY,
+    {
+      path: ['LNBITS_ADMIN_KEY'],
+      error: 'must differ from LNBITS_INVOICE_KEY: a wallet has two keys',
+      ...unlessFaulty('LNBITS_URL', 'LNBITS_ADMIN_KEY', 'LNBITS_INVOICE_KEY'),
+    },
+  )
   .refine((env) => env.LNBITS_URL === undefined || env.DATABASE_URL !== undefined, {
     path: ['DATABASE_URL'],
     error: 'must be set together with LNBITS_URL: the embedded database is not safe against power loss',
@@ -267,6 +333,16 @@ export const configSchema = variables
       ...unlessFaulty('LNBITS_URL', 'ALLOW_STUB'),
     },
   )
+  .refine((env) => env.CHAINHOOK_SECRET === undefined || env.CHAINHOOK_CONTRACTS !== undefined, {
+    path: ['CHAINHOOK_CONTRACTS'],
+    error: 'must be set together with CHAINHOOK_SECRET: a transaction can hold prints of any contract',
+    ...unlessFaulty('CHAINHOOK_SECRET', 'CHAINHOOK_CONTRACTS'),
+  })
+  .refine((env) => env.SETTLEMENT_QUEUE === undefined || env.REDIS_URL !== undefined, {
+    path: ['REDIS_URL'],
+    error: 'must be set together with SETTLEMENT_QUEUE',
+    ...unlessFaulty('SETTLEMENT_QUEUE', 'REDIS_URL'),
+  })
   .refine((env) => env.SESSION_DEPOSIT_MIN_SATS <= env.SESSION_DEPOSIT_MAX_SATS, {
     path: ['SESSION_DEPOSIT_MIN_SATS'],
     error: 'must not be above SESSION_DEPOSIT_MAX_SATS',

@@ -1,6 +1,7 @@
 import { type App, startApp } from './app.ts';
 import { type Config, ConfigError, readConfig } from './config.ts';
 import { ManifestError } from './graphql/trusted-documents.ts';
+import { WrongWalletError } from './money/lightning/payer.ts';
 import { FolderLockedError } from './platform/database/folder-lock.ts';
 import { DatabaseTooNewError } from './platform/database/migrate.ts';
 import { PublicError } from './platform/errors.ts';
@@ -67,9 +68,13 @@ function stubLines(base: string): string[] {
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof PublicError) return `${error.message} ${codeOf(error.cause)}`;
-  const expected = [ConfigError, FolderLockedError, DatabaseTooNewError, ManifestError].some(
-    (kind) => error instanceof kind,
-  );
+  const expected = [
+    ConfigError,
+    FolderLockedError,
+    DatabaseTooNewError,
+    ManifestError,
+    WrongWalletError,
+  ].some((kind) => error instanceof kind);
   return expected ? error.message : String(error.stack);
 }
 

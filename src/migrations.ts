@@ -10,4 +10,13 @@ export const migrations: readonly URL[] = [
   './money/0008-open-invoices.sql',
   './platform/log/0009-retention.sql',
   './platform/auth/0010-reconnect-tickets.sql',
+  './platform/auth/0011-users.sql',
+  './money/0012-wallets.sql',
+  './money/payouts/0013-payouts.sql',
+  './jobs/escrow/0014-escrow-jobs.sql',
+  './streams/0015-streams.sql',
+  './marketplace/0016-marketplace.sql',
+  './treasury/0017-treasury.sql',
+  './inbox/0018-inbox.sql',
+  './platform/work/0019-work-held.sql',
 ].map((path) => new URL(path, import.meta.url));

@@ -41,6 +41,10 @@ describe('defaults', () => {
       websocketPath: '/graphql',
       evalPriceSats: 10n,
       invoiceExpirySeconds: 3600,
+      depositMaxSats: 1_000_000n,
+      payoutMaxSats: 1_000_000n,
+      payoutFeeReserveBasisPoints: 100,
+      payoutFeeReserveMinSats: 10n,
       sessionDepositMinSats: 100n,
       sessionDepositMaxSats: 10_000n,
       sessionMinimumSats: 1n,
@@ -58,6 +62,10 @@ describe('defaults', () => {
       limitConnectionBytes: 262_144,
       limitBufferedBytes: 268_435_456,
       limitOpenInvoices: 20,
+      escrowFeeBasisPoints: 200,
+      streamCancelFeeBasisPoints: 100,
+      marketplaceFeeBasisPoints: 100,
+      treasuryProposalExpirySeconds: 2_592_000,
       stubMode: true,
     });
   });
@@ -106,6 +114,10 @@ it('reads every variable', () => {
     WEBSOCKET_PORT: '4001',
     EVAL_PRICE_SATS: '2100000000000000',
     INVOICE_EXPIRY_SECONDS: '60',
+    DEPOSIT_MAX_SATS: '6',
+    PAYOUT_MAX_SATS: '7',
+    PAYOUT_FEE_RESERVE_BASIS_POINTS: '8',
+    PAYOUT_FEE_RESERVE_MIN_SATS: '0',
     SESSION_DEPOSIT_MIN_SATS: '5',
     SESSION_DEPOSIT_MAX_SATS: '5',
     SESSION_MINIMUM_SATS: '2',
@@ -123,6 +135,10 @@ it('reads every variable', () => {
     LIMIT_CONNECTION_BYTES: '8192',
     LIMIT_BUFFERED_BYTES: '1099511627776',
     LIMIT_OPEN_INVOICES: '0',
+    ESCROW_FEE_BASIS_POINTS: '0',
+    STREAM_CANCEL_FEE_BASIS_POINTS: '1',
+    MARKETPLACE_FEE_BASIS_POINTS: '10000',
+    TREASURY_PROPOSAL_EXPIRY_SECONDS: '5',
     TRUSTED_DOCUMENTS: 'manifest.json',
     NODE_ENV: 'test',
     UNKNOWN: 'ignored',
@@ -157,6 +173,10 @@ it('reads every variable', () => {
     websocketPort: 4001,
     evalPriceSats: 2_100_000_000_000_000n,
     invoiceExpirySeconds: 60,
+    depositMaxSats: 6n,
+    payoutMaxSats: 7n,
+    payoutFeeReserveBasisPoints: 8,
+    payoutFeeReserveMinSats: 0n,
     sessionDepositMinSats: 5n,
     sessionDepositMaxSats: 5n,
     sessionMinimumSats: 2n,
@@ -174,6 +194,10 @@ it('reads every variable', () => {
     limitConnectionBytes: 8192,
     limitBufferedBytes: 1_099_511_627_776,
     limitOpenInvoices: 0,
+    escrowFeeBasisPoints: 0,
+    streamCancelFeeBasisPoints: 1,
+    marketplaceFeeBasisPoints: 10_000,
+    treasuryProposalExpirySeconds: 5,
     trustedDocuments: 'manifest.json',
     nodeEnv: 'test',
     stubMode: false,
@@ -361,6 +385,13 @@ describe('several variables', () => {
     });
   });
 
+  it('has two keys of a wallet, not one twice', () => {
+    const env = { LNBITS_URL: 'https://lnbits.example', LNBITS_INVOICE_KEY: 'key', LNBITS_ADMIN_KEY: 'key' };
+    expect(faults(env)).toContain(
+      'LNBITS_ADMIN_KEY must differ from LNBITS_INVOICE_KEY: a wallet has two keys',
+    );
+  });
+
   it('keeps the smallest deposit below the largest', () => {
     expect(faults({ SESSION_DEPOSIT_MIN_SATS: '101', SESSION_DEPOSIT_MAX_SATS: '100' })).toEqual([
       'SESSION_DEPOSIT_MIN_SATS must not be above SESSION_DEPOSIT_MAX_SATS',
@@ -422,5 +453,33 @@ describe('the error', () => {
     const text = faults(values).join('\n');
     expect(text.split('\n')).toHaveLength(Object.keys(values).length);
     expect(text).not.toMatch(/hunter/);
+  });
+});
+
+describe('what is delivered from outside', () => {
+  const contract = 'SP2J6ZY48GV1EZ5V2V5RB9MP66SW86PYKKNRV9EJ7.bitpay-core';
+
+  it('comes from the contracts that are named', () => {
+    const env = { CHAINHOOK_SECRET: 'x'.repeat(16), CHAINHOOK_CONTRACTS: `${contract}, ${contract}-2` };
+    expect(readConfig(env).chainhookContracts).toEqual([contract, `${contract}-2`]);
+    expect(faults({ CHAINHOOK_SECRET: 'x'.repeat(16) })).toEqual([
+      'CHAINHOOK_CONTRACTS must be set together with CHAINHOOK_SECRET: a transaction can hold prints of any contract',
+    ]);
+    for (const wrong of ['SP2J6ZY48GV1EZ5V2V5RB9MP66SW86PYKKNRV9EJ7', `${contract},`, 'core'])
+      expect(faults({ CHAINHOOK_CONTRACTS: wrong })).toEqual([
+        'CHAINHOOK_CONTRACTS must be principals of contracts like SP….name, separated by commas',
+      ]);
+    expect(faults({ INDEXER_WEBHOOK_SECRET: 'short' })).toEqual([
+      'INDEXER_WEBHOOK_SECRET must have at least 16 characters',
+    ]);
+  });
+
+  it('comes through a queue only with a Redis', () => {
+    expect(faults({ SETTLEMENT_QUEUE: 'settlements' })).toEqual([
+      'REDIS_URL must be set together with SETTLEMENT_QUEUE',
+    ]);
+    expect(faults({ SETTLEMENT_QUEUE: 'a:b', REDIS_URL: 'redis://localhost' })).toEqual([
+      'SETTLEMENT_QUEUE must be the name of a BullMQ queue: no spaces, no colons',
+    ]);
   });
 });

@@ -11,6 +11,13 @@ export interface Import {
 
 const DOMAINS = ['jobs', 'sessions', 'streams', 'marketplace', 'treasury', 'chain', 'inbox'];
 
+/** The domains that build on another: they call its commands, register rules with it, and show its objects. */
+const USES: Readonly<Record<string, readonly string[]>> = {
+  streams: ['inbox'],
+  marketplace: ['inbox', 'streams'],
+  treasury: ['inbox'],
+};
+
 // From the bottom up: a file imports from its own room and from the layers below it. A room's graphql
 // files stand above src/graphql, whose builder they use, and below the file that puts the schema together.
 const LAYERS = [
@@ -60,7 +67,8 @@ function placeOf(file: string): Place | undefined {
 const isDomain = ({ room }: Place) => DOMAINS.includes(room);
 
 function isAllowed(from: Place, to: Place, { from: file, typeOnly }: Import): boolean {
-  if (isDomain(from) && isDomain(to) && from.room !== to.room) return false;
+  if (isDomain(from) && isDomain(to) && from.room !== to.room && !USES[from.room]?.includes(to.room))
+    return false;
   if (from.layer === 'graphql' && to.layer === 'a domain') return file === CONTEXT && typeOnly;
   if (from.layer === to.layer) return true;
   return LAYERS.indexOf(from.layer) > LAYERS.indexOf(to.layer);

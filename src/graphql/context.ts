@@ -1,7 +1,11 @@
 import type { Jobs } from '../jobs/commands.ts';
+import type { EscrowJobs } from '../jobs/escrow/commands.ts';
+import type { Marketplace } from '../marketplace/commands.ts';
+import type { Deposits } from '../money/deposits.ts';
 import type { Invoices } from '../money/invoices.ts';
 import type { Ledger } from '../money/ledger.ts';
 import type { StubLightning } from '../money/lightning/stub.ts';
+import type { Payouts } from '../money/payouts/commands.ts';
 import type { Connection } from '../platform/auth/connections.ts';
 import type { Refresh } from '../platform/auth/refresh.ts';
 import type { Revocations } from '../platform/auth/revocations.ts';
@@ -11,6 +15,9 @@ import type { Viewer } from '../platform/auth/viewer.ts';
 import type { Database } from '../platform/database/database.ts';
 import type { Feeds } from '../platform/feed/subscribe.ts';
 import type { Sessions } from '../sessions/commands.ts';
+import type { Streams } from '../streams/commands.ts';
+import type { StreamHeights } from '../streams/worker.ts';
+import type { Treasury } from '../treasury/commands.ts';
 import type { TopicView } from './access.ts';
 import type { Batches } from './loaders.ts';
 
@@ -21,8 +28,15 @@ export interface Services {
   readonly feeds: Feeds;
   readonly ledger: Ledger;
   readonly invoices: Invoices;
+  readonly deposits: Deposits;
+  readonly payouts: Payouts;
   readonly jobs: Jobs;
+  readonly escrowJobs: EscrowJobs;
   readonly sessions: Sessions;
+  readonly streams: Streams;
+  readonly streamHeights: StreamHeights;
+  readonly marketplace: Marketplace;
+  readonly treasury: Treasury;
   readonly tickets: Tickets;
   readonly ticketStreams: TicketStreams;
   readonly revocations: Revocations;

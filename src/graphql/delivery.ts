@@ -116,12 +116,13 @@ export function createDelivery({ services, maskError, onNotShareable }: Dependen
     `${keys.of(args)} ${view.access} ${view.objectId ?? view.userId ?? ''}`;
 
   function sharedRendering(args: ExecutionArgs, watch: Watch): OperationRendering {
-    const { types, view } = watch;
+    const { types, isLast, view } = watch;
     return {
       args,
       watch,
       key: keyOf(args, watch),
       types,
+      isLast,
       async render(deliveries) {
         try {
           return await executeAll(args, deliveries, contextOfNobody(services, view));
@@ -138,12 +139,13 @@ export function createDelivery({ services, maskError, onNotShareable }: Dependen
   }
 
   function ownRendering(connection: Connection, args: ExecutionArgs, watch: Watch): OperationRendering {
-    const { types, view } = watch;
+    const { types, isLast, view } = watch;
     return {
       args,
       watch,
       key: `${keyOf(args, watch)} ${idOf(connection)}`,
       types,
+      isLast,
       render: (deliveries) =>
         executeAll(args, deliveries, {
           ...contextOf(services, view),
@@ -183,6 +185,12 @@ export function createDelivery({ services, maskError, onNotShareable }: Dependen
           { topic, after: resumeAfter ?? after, snapshot },
           renderings(args, watch, connection),
         );
+        try {
+          if (watch.confirm) subscription.rightfulAt(await watch.confirm());
+        } catch (error) {
+          subscription.end();
+          throw error;
+        }
         if (connection.isOver) subscription.end();
         onPosition?.(subscription.position);
         return subscription;

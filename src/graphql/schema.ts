@@ -5,9 +5,16 @@ import './events.ts';
 import './viewer.ts';
 import './connection-mutations.ts';
 import '../money/graphql.ts';
+import '../money/graphql-wallet.ts';
+import '../money/graphql-deposits.ts';
+import '../money/payouts/graphql.ts';
 import '../jobs/graphql-operations.ts';
 import '../jobs/graphql-work.ts';
+import '../jobs/escrow/graphql-operations.ts';
 import '../sessions/graphql-operations.ts';
+import '../streams/graphql-operations.ts';
+import '../marketplace/graphql-operations.ts';
+import '../treasury/graphql-operations.ts';
 
 let built: GraphQLSchema | undefined;
 

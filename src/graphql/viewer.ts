@@ -1,11 +1,8 @@
+import { activityTopic } from '../platform/auth/users.ts';
 import { requireUser, type ViewerUser } from '../platform/auth/viewer.ts';
-import { forbidden } from '../platform/errors.ts';
 import { builder } from './builder.ts';
 import { EventRef, watch } from './events.ts';
-import { NodeRef, registerNode } from './node.ts';
-
-/** The feed of all that concerns a user. */
-const activityTopic = (userId: string) => `user:${userId}`;
+import { loadUser, UserRef } from './users.ts';
 
 const RoleEnum = builder.enumType('Role', {
   description: 'What a token allows.',
@@ -14,23 +11,6 @@ const RoleEnum = builder.enumType('Role', {
     SERVICE: { description: 'To debit sessions and to do the work of jobs.' },
     ADMIN: { description: 'To administer.' },
   } as const,
-});
-
-const UserRef = builder.objectRef<{ readonly id: string }>('User').implement({
-  description: 'A person or a program with a token. Others are shown nothing but this.',
-  interfaces: [NodeRef],
-});
-
-registerNode('usr', 'User', async ({ viewer }, id) => {
-  if (viewer.user?.id !== id) throw forbidden();
-  return { id };
-});
-
-const WalletRef = builder.objectRef<{ readonly balanceSats: bigint }>('Wallet').implement({
-  description: "A user's balance, where sats that came back are kept.",
-  fields: (t) => ({
-    balanceSats: t.expose('balanceSats', { type: 'Sats', description: 'What is in it; sats.' }),
-  }),
 });
 
 /** The user who asks, and where the activity feed stood when they asked. */
@@ -42,18 +22,15 @@ export interface ViewerShape {
 export const ViewerRef = builder.objectRef<ViewerShape>('Viewer').implement({
   description: 'The user who asks.',
   fields: (t) => ({
-    user: t.field({ type: UserRef, description: 'Who you are to others.', resolve: ({ user }) => user }),
+    user: t.field({
+      type: UserRef,
+      description: 'Who you are to others.',
+      resolve: ({ user }, _args, context) => loadUser(context, user.id),
+    }),
     roles: t.field({
       type: [RoleEnum],
       description: 'What your token allows.',
       resolve: ({ user }) => user.roles,
-    }),
-    wallet: t.field({
-      type: WalletRef,
-      description: 'Your balance.',
-      resolve: async ({ user }, _args, { services }) => ({
-        balanceSats: await services.ledger.balance(services.db, `wallet:${user.id}`),
-      }),
     }),
     activityCursor: t.expose('activityCursor', {
       type: 'Cursor',

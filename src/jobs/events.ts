@@ -1,6 +1,7 @@
 import type { Invoice } from '../money/invoice-queries.ts';
 import type { Returned } from '../money/receipts.ts';
 import { satsToJson } from '../money/sats.ts';
+import { activityTopic } from '../platform/auth/users.ts';
 import type { Facts } from '../platform/log/event.ts';
 import type { NewEvent } from '../platform/log/log.ts';
 import type { AgentJobState } from './machine.ts';
@@ -35,7 +36,7 @@ export interface EventJob {
 
 function jobEvent(job: EventJob, type: JobEventType, facts: Facts, agentDue = false): NewEvent {
   const topics = [jobTopic(job.id)];
-  if (job.ownerUser !== null) topics.push(`user:${job.ownerUser}`);
+  if (job.ownerUser !== null) topics.push(activityTopic(job.ownerUser));
   if (agentDue) topics.push(agentJobsTopic);
   return { type, facts: { jobId: job.id, ...facts }, topics };
 }

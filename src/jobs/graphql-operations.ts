@@ -4,6 +4,7 @@ import { watch } from '../graphql/events.ts';
 import { idempotencyKey, idempotencyKeyDescription, textBetween } from '../graphql/input.ts';
 import { ViewerRef } from '../graphql/viewer.ts';
 import type { View } from '../platform/auth/viewer.ts';
+import { watchAsParty } from './escrow/graphql-watch.ts';
 import { agentJobsTopic, jobTopic } from './events.ts';
 import {
   AgentJobRef,
@@ -14,6 +15,7 @@ import {
   JobEventRef,
   JobRef,
 } from './graphql.ts';
+import { type AnyJob, isEscrow, listJobsOf } from './kinds.ts';
 import { type JobView, listJobs } from './queries.ts';
 
 /** The longest prompt, in UTF-16 code units. */
@@ -24,7 +26,8 @@ builder.queryField('job', (t) =>
     type: JobRef,
     nullable: true,
     authScopes: { credentials: true },
-    description: 'A job. Errors: UNAUTHENTICATED; FORBIDDEN when it is not yours or does not exist.',
+    description:
+      'A job: an agent job of yours, or any escrowed job. Errors: UNAUTHENTICATED; FORBIDDEN when it is not yours or does not exist.',
     args: { id: t.arg.id({ required: true, description: 'The id of the job.' }) },
     resolve: (_root, { id }, context) => findJob(context, id),
   }),
@@ -68,12 +71,12 @@ builder.objectField(ViewerRef, 'jobs', (t) =>
   t.connection(
     {
       type: JobRef,
-      description: 'Your jobs, newest first.',
+      description: 'Your jobs of both kinds, newest first: those you have made or posted, and those you do.',
       resolve: ({ user }, args, { services }) =>
-        listConnection<JobView>(
+        listConnection<AnyJob>(
           args,
           (job) => job.id,
-          (page) => listJobs(services.db, { ownerUser: user.id }, page),
+          (page) => listJobsOf(services.db, user.id, page),
         ),
     },
     { name: 'JobConnection', description: 'A page of jobs.' },
@@ -126,7 +129,7 @@ builder.subscriptionField('jobUpdated', (t) =>
     type: JobEventRef,
     authScopes: { credentials: true },
     description:
-      'All that happens to a job. Without `after` the present state first. Errors: UNAUTHENTICATED, FORBIDDEN, BAD_USER_INPUT.',
+      'All that happens to a job: to its owner or parties, SERVICE and ADMIN. Without `after` the present state first. A worker who gives an escrowed job back is told so and nothing further. Errors: UNAUTHENTICATED, FORBIDDEN, BAD_USER_INPUT.',
     args: {
       id: t.arg.id({ required: true, description: 'The id of the job.' }),
       after: t.arg({ type: 'Cursor', description: 'Everything behind this cursor first.' }),
@@ -137,7 +140,9 @@ builder.subscriptionField('jobUpdated', (t) =>
         topic: jobTopic(job.id),
         after,
         snapshot: { type: 'JobSnapshot', facts: { jobId: job.id } },
-        view: { access: accessToJob(context, job) as View, objectId: job.id },
+        ...(isEscrow(job)
+          ? watchAsParty(context, job)
+          : { view: { access: accessToJob(context, job) as View, objectId: job.id } }),
       });
     },
     resolve: (delivery) => delivery,

@@ -1,5 +1,6 @@
 import { accessTo } from '../graphql/access.ts';
 import { builder } from '../graphql/builder.ts';
+import { listConnection } from '../graphql/connections.ts';
 import type { Context } from '../graphql/context.ts';
 import { EventConnection, EventRef, eventConnection, fact, SnapshotReasonEnum } from '../graphql/events.ts';
 import { load } from '../graphql/loaders.ts';
@@ -9,7 +10,10 @@ import { forbidden } from '../platform/errors.ts';
 import type { Delivery } from '../platform/feed/rendering.ts';
 import { isId } from '../platform/ids.ts';
 import { encodeCursor } from '../platform/log/cursor.ts';
+import { accessToEscrowJob } from './escrow/graphql-access.ts';
+import { type EscrowJobView, escrowJobsByIds } from './escrow/queries.ts';
 import { type JobEventType, jobTopic } from './events.ts';
+import { type AnyJob, isEscrow, isEscrowId } from './kinds.ts';
 import { agentJobStates } from './machine.ts';
 import { type JobView, jobsByIds } from './queries.ts';
 
@@ -31,48 +35,75 @@ export const AgentJobStateEnum = builder.enumType('AgentJobState', {
   ) as Record<(typeof agentJobStates)[number], { description: string }>,
 });
 
-/** A job by its id, if the viewer may see it. */
-export async function findJob(context: Context, id: string): Promise<JobView> {
+/** A job of either kind by its id, if the viewer may see it. */
+export async function findJob(context: Context, id: string): Promise<AnyJob> {
   const job = await seenJob(context, id);
   if (!job) throw forbidden();
   return job;
 }
 
-/** How whoever asks stands to a job; undefined when it is not theirs to see. */
+/** An escrowed job by its id, whoever asks: it is on the board. Undefined when there is none. */
+export const escrowJobById = (context: Context, id: string): Promise<EscrowJobView | undefined> =>
+  load(context, escrowJobsByIds, (row) => row.id, id);
+
+/** How whoever asks stands to an agent job; undefined when it is not theirs to see. */
 export const accessToJob = (context: Context, { id, ownerUser }: JobView) =>
   accessTo(context, { userId: ownerUser, objectId: id });
 
-async function seenJob(context: Context, id: string): Promise<JobView | undefined> {
+async function seenJob(context: Context, id: string): Promise<AnyJob | undefined> {
+  if (isEscrowId(id)) return escrowJobById(context, id);
   const job = isId('job', id) ? await load(context, jobsByIds, (row) => row.id, id) : undefined;
   return job && accessToJob(context, job) ? job : undefined;
 }
 
-/** A job that a command has just changed: read anew. */
+/** An agent job that a command has just changed: read anew. */
 export async function changedJob({ services }: Context, jobId: string): Promise<JobView> {
   const [job] = await jobsByIds(services.db, [jobId]);
   return job as JobView;
 }
 
 registerNode('job', 'AgentJob', findJob);
+registerNode('esc', 'EscrowJob', findJob);
 
-export const JobRef = builder.interfaceRef<JobView>('Job').implement({
+/** Whether the history of a job is shown: that of an escrowed job only to its parties, SERVICE and ADMIN. */
+const showsHistory = (context: Context, job: AnyJob) =>
+  !isEscrow(job) || accessToEscrowJob(context, job) !== undefined;
+
+/** What is shown of a history that is not the viewer's to see. */
+const noHistory = async (args: Parameters<typeof listConnection>[0]) => ({
+  ...(await listConnection<Delivery>(
+    args,
+    ({ cursor }) => cursor,
+    async () => [],
+  )),
+  trimmed: false,
+});
+
+export const JobRef = builder.interfaceRef<AnyJob>('Job').implement({
   description: 'Work that somebody pays for.',
   interfaces: [NodeRef],
-  resolveType: () => 'AgentJob',
+  resolveType: (job) => (isEscrow(job) ? 'EscrowJob' : 'AgentJob'),
   fields: (t) => ({
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When its state last changed.' }),
     cursor: t.field({
       type: 'Cursor',
-      description: "Where the job's feed stood at this read: query, then subscribe after it.",
-      resolve: ({ id, feedEpoch, feedHead }) =>
-        encodeCursor({ topic: jobTopic(id), epoch: feedEpoch, seq: Number(feedHead) }),
+      description:
+        "Where the job's feed stood at this read: query, then subscribe after it. Its beginning, to those who may not watch it.",
+      resolve: (job, _args, context) =>
+        encodeCursor({
+          topic: jobTopic(job.id),
+          epoch: job.feedEpoch,
+          seq: showsHistory(context, job) ? Number(job.feedHead) : 0,
+        }),
     }),
     events: t.connection(
       {
         type: EventRef,
-        description: 'Its history, oldest first, from the same log as its feed.',
-        resolve: ({ id }, args, context) => eventConnection(context, jobTopic(id), args),
+        description:
+          'Its history, oldest first, from the same log as its feed. Empty, to those who may not watch it.',
+        resolve: (job, args, context) =>
+          showsHistory(context, job) ? eventConnection(context, jobTopic(job.id), args) : noHistory(args),
       },
       EventConnection,
     ),
@@ -145,6 +176,10 @@ jobEventRef('JobSnapshot').implement({
   }),
 });
 
+/** A fact that events of this type may lack; null then. */
+const optionalFact = <Value extends string | number | boolean>(delivery: Delivery, name: string) =>
+  fact<Value | null>(delivery, name) ?? null;
+
 const stateOf = (delivery: Delivery) => fact<JobView['state']>(delivery, 'state');
 
 jobEventRef('JobPaymentConfirmed').implement({
@@ -205,8 +240,25 @@ jobEventRef('JobCompleted').implement({
   fields: (t) => ({
     result: t.string({
       nullable: true,
-      description: 'What came of it.',
-      resolve: (delivery) => fact<string>(delivery, 'result'),
+      description: 'What came of it. Null of an escrowed job.',
+      resolve: (delivery) => optionalFact<string>(delivery, 'result'),
+    }),
+    paymentReleased: t.boolean({
+      nullable: true,
+      description: 'Whether the pay has gone to the worker. Null of an agent job.',
+      resolve: (delivery) => optionalFact<boolean>(delivery, 'paymentReleased'),
+    }),
+    paidSats: t.field({
+      type: 'Sats',
+      nullable: true,
+      description:
+        'What the worker was paid: the pay less the fee; sats. To the parties, SERVICE and ADMIN; null to others, and of an agent job.',
+      resolve: async (delivery, _args, context) => {
+        const paid = optionalFact<number>(delivery, 'paidSats');
+        if (paid === null) return null;
+        const job = await escrowJobById(context, fact<string>(delivery, 'jobId'));
+        return job && accessToEscrowJob(context, job) ? paid : null;
+      },
     }),
   }),
 });

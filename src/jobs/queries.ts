@@ -41,13 +41,13 @@ export async function lockJob(tx: Transaction, id: string): Promise<AgentJob | u
   return rows[0];
 }
 
-/** Agent jobs, newest first; of one owner or in one state if given. */
+/** Agent jobs, newest first; in one state if given. */
 export function listJobs(
   db: Queryable,
-  { ownerUser, state }: { readonly ownerUser?: string; readonly state?: AgentJobState | undefined },
+  { state }: { readonly state?: AgentJobState | undefined },
   page: Page,
 ): Promise<JobView[]> {
-  return readPageOf<JobView>(db, 'agent_jobs', viewColumns, { owner_user: ownerUser, state }, page);
+  return readPageOf<JobView>(db, 'agent_jobs', viewColumns, { state }, page);
 }
 
 /** Whether a job goes on: the agent has something to do, or the owner still has time to pay. */

@@ -5,7 +5,7 @@ import type { Sats } from './sats.ts';
 export type InvoiceState = 'OPEN' | 'PAID' | 'EXPIRED' | 'CANCELLED';
 
 /** What an invoice is for; the domain in front of the dot decides what its payment does. */
-export type InvoiceKind = 'job.eval' | 'job.work' | 'session.deposit' | 'session.topUp';
+export type InvoiceKind = 'job.eval' | 'job.work' | 'session.deposit' | 'session.topUp' | 'wallet.deposit';
 
 export interface Invoice {
   readonly id: string;
@@ -22,11 +22,14 @@ export interface Invoice {
   readonly createdAt: Date;
   readonly expiresAt: Date;
   readonly paidAt: Date | null;
+  /** Paid by a payout, while the Lightning node may still take another payment of it. */
+  readonly paidInside: boolean;
 }
 
 const columns = `payment_hash AS "paymentHash", id, bolt11, amount_sats AS "amountSats",
   received_sats AS "receivedSats", memo, state, kind, object_id AS "objectId", owner_user AS "ownerUser",
-  created_at AS "createdAt", expires_at AS "expiresAt", paid_at AS "paidAt"`;
+  created_at AS "createdAt", expires_at AS "expiresAt", paid_at AS "paidAt",
+  paid_inside AS "paidInside"`;
 
 /** An invoice by its payment hash, locked until the transaction ends. */
 export async function lockInvoice(tx: Transaction, paymentHash: string): Promise<Invoice | undefined> {

@@ -6,7 +6,7 @@ import { newId } from '../platform/ids.ts';
 import type { WorkQueue } from '../platform/work/queue.ts';
 import type { WorkHandler } from '../platform/work/runner.ts';
 import { byHash, type Invoice, type InvoiceKind, lockInvoice } from './invoice-queries.ts';
-import type { Owner } from './ledger.ts';
+import type { Ledger, Owner } from './ledger.ts';
 import {
   type CreatedInvoice,
   type LightningBackend,
@@ -14,6 +14,7 @@ import {
   type LookUp,
 } from './lightning/backend.ts';
 import type { OpenInvoices, Requester } from './open-invoices.ts';
+import { bookReceipt } from './receipts.ts';
 import type { Sats } from './sats.ts';
 
 /** What a domain does with its invoices, in the transaction that changes them. */
@@ -37,6 +38,7 @@ export type Invoices = ReturnType<typeof createInvoices>;
 interface Dependencies {
   readonly db: Database;
   readonly clock: Clock;
+  readonly ledger: Ledger;
   readonly lightning: LightningBackend;
   readonly queue: WorkQueue;
   readonly openInvoices: OpenInvoices;
@@ -61,7 +63,7 @@ const mostHintsAtOnce = 50;
 
 /** Invoices and their settlement: each is booked once, whenever and however often we hear of its payment. */
 export function createInvoices(deps: Dependencies) {
-  const { db, clock, lightning, queue, openInvoices, expirySeconds, webhooksUrl, onError } = deps;
+  const { db, clock, ledger, lightning, queue, openInvoices, expirySeconds, webhooksUrl, onError } = deps;
   const handlers = new Map<InvoiceKind, InvoiceHandler>();
   let hintsUnderWay = 0;
 
@@ -100,6 +102,7 @@ export function createInvoices(deps: Dependencies) {
   async function settle(paymentHash: string, receivedSats: Sats, paidAt: Date): Promise<void> {
     await db.transaction(async (tx) => {
       const invoice = await lockInvoice(tx, paymentHash);
+      if (invoice?.paidInside) return returnSecond(tx, invoice, receivedSats);
       if (!invoice || invoice.state === 'PAID') return;
       if (receivedSats < invoice.amountSats)
         throw new Error(`The Lightning node took less than invoice ${invoice.id} asks for.`);
@@ -111,6 +114,16 @@ export function createInvoices(deps: Dependencies) {
       await queue.cancel(tx, checkWork, paymentHash);
       await handlerOf(invoice).paid(tx, invoice, receivedSats);
     });
+  }
+
+  /** Lightning has brought a payment too of what was paid inside: it goes to the owner. */
+  async function returnSecond(tx: Transaction, invoice: Invoice, receivedSats: Sats): Promise<void> {
+    await tx.query(
+      'UPDATE invoices SET paid_inside = false, received_sats = received_sats + $2 WHERE payment_hash = $1',
+      [invoice.paymentHash, receivedSats],
+    );
+    await queue.cancel(tx, checkWork, invoice.paymentHash);
+    await bookReceipt(ledger, tx, invoice, receivedSats, undefined);
   }
 
   async function expire(paymentHash: string): Promise<void> {
@@ -215,6 +228,24 @@ export function createInvoices(deps: Dependencies) {
         tx,
         cancelled.map(({ paymentHash }) => paymentHash),
       );
+    },
+
+    /**
+     * Books the payment of an open invoice that a payout of ours makes. The Lightning node does not hear of that,
+     * so it is looked up as before: what it takes all the same goes to the owner.
+     * @returns false when the invoice is not open any more.
+     */
+    async payInside(tx: Transaction, paymentHash: string): Promise<boolean> {
+      const invoice = await lockInvoice(tx, paymentHash);
+      if (invoice?.state !== 'OPEN') return false;
+      await tx.query(
+        `UPDATE invoices SET state = 'PAID', received_sats = amount_sats, paid_at = $2, paid_inside = true
+         WHERE payment_hash = $1`,
+        [paymentHash, new Date(clock.now())],
+      );
+      await openInvoices.remove(tx, [paymentHash]);
+      await handlerOf(invoice).paid(tx, invoice, invoice.amountSats);
+      return true;
     },
 
     confirm,

@@ -12,7 +12,10 @@ export type Account =
   | `wallet:${string}`
   | `session:${string}`
   | `job:${string}`
-  | `refund:${string}`;
+  | `refund:${string}`
+  | `payout:${string}`
+  | `stream:${string}`
+  | 'treasury';
 
 /** One movement of sats. `key` is unique for good: the same movement can never be booked twice. */
 export interface Transfer {
@@ -39,37 +42,57 @@ export function balanceColumn(account: string, name: string): string {
   return `coalesce((SELECT balance_sats FROM balances WHERE account = ${account}), 0) AS "${name}"`;
 }
 
+/** What a transfer has done to one of its accounts. */
+export interface Entry {
+  readonly account: Account;
+  /** Positive into the account, negative out of it; sats. */
+  readonly change: Sats;
+  readonly balanceAfter: Sats;
+  readonly reason: string;
+}
+
 export type Ledger = ReturnType<typeof createLedger>;
+
+interface Dependencies {
+  readonly clock: Clock;
+  /** Hears what becomes of each account that has a balance, in the transaction that books it. */
+  readonly onEntry: (tx: Transaction, entry: Entry) => void;
+}
 
 const foldStep = 1_000;
 
 /** The double-entry ledger. The sum over all accounts is zero at all times. */
-export function createLedger({ clock }: { readonly clock: Clock }) {
+export function createLedger({ clock, onEntry }: Dependencies) {
   const isCollecting = (account: Account) => (collecting as readonly string[]).includes(account);
 
-  async function apply(tx: Transaction, changes: ReadonlyMap<Account, Sats>): Promise<void> {
-    const sorted = [...changes].filter(([, change]) => change !== 0n).sort(([a], [b]) => (a < b ? -1 : 1));
-    for (const [account, change] of sorted) {
-      if (isCollecting(account)) {
-        await tx.query('INSERT INTO collected_changes (account, change_sats) VALUES ($1, $2)', [
-          account,
-          change,
-        ]);
-      } else if (change > 0n) {
-        await tx.query(
-          `INSERT INTO balances AS b (account, balance_sats) VALUES ($1, $2)
-           ON CONFLICT (account) DO UPDATE SET balance_sats = b.balance_sats + excluded.balance_sats`,
-          [account, change],
-        );
-      } else {
-        const reduced = await tx.query(
-          'UPDATE balances SET balance_sats = balance_sats + $2 WHERE account = $1 AND balance_sats + $2 >= 0 RETURNING 1',
-          [account, change],
-        );
-        if (reduced.length === 0)
-          throw new PublicError('INSUFFICIENT_FUNDS', 'The balance is lower than the amount.');
-      }
-    }
+  /** Changes accounts in the order of their names; answers the balances of those that have one. */
+  async function apply(tx: Transaction, changes: ReadonlyMap<Account, Sats>): Promise<Map<Account, Sats>> {
+    const sorted = [...changes].sort(([a], [b]) => (a < b ? -1 : 1));
+    const balances = new Map<Account, Sats>();
+    const collected = sorted.filter(([account, change]) => isCollecting(account) && change !== 0n);
+    for (const [account, change] of sorted)
+      if (!isCollecting(account)) balances.set(account, await changeBalance(tx, account, change));
+    if (collected.length > 0)
+      await tx.query(
+        'INSERT INTO collected_changes (account, change_sats) SELECT * FROM unnest($1::text[], $2::bigint[])',
+        [collected.map(([account]) => account), collected.map(([, change]) => change)],
+      );
+    return balances;
+  }
+
+  async function changeBalance(tx: Transaction, account: Account, change: Sats): Promise<Sats> {
+    const [row] = await tx.query<{ balance: Sats }>(
+      change > 0n
+        ? `INSERT INTO balances AS b (account, balance_sats) VALUES ($1, $2)
+           ON CONFLICT (account) DO UPDATE SET balance_sats = b.balance_sats + excluded.balance_sats
+           RETURNING balance_sats AS balance`
+        : `UPDATE balances SET balance_sats = balance_sats + $2 WHERE account = $1 AND balance_sats + $2 >= 0
+           RETURNING balance_sats AS balance`,
+      [account, change],
+    );
+    if (row) return row.balance;
+    if (change === 0n) return 0n;
+    throw new PublicError('INSUFFICIENT_FUNDS', 'The balance is lower than the amount.');
   }
 
   return {
@@ -78,17 +101,35 @@ export function createLedger({ clock }: { readonly clock: Clock }) {
      * @throws PublicError INSUFFICIENT_FUNDS when an account that must not would go below zero.
      */
     async transfer(tx: Transaction, ...transfers: readonly Transfer[]): Promise<void> {
+      if (transfers.length === 0) return;
       const changes = new Map<Account, Sats>();
-      for (const { key, from, to, amount, reason } of transfers) {
+      for (const { from, to, amount } of transfers) {
+        if (amount < 1n) throw new RangeError('A transfer moves at least one sat.');
         changes.set(from, (changes.get(from) ?? 0n) - amount);
         changes.set(to, (changes.get(to) ?? 0n) + amount);
-        await tx.query(
-          `INSERT INTO transfers (key, from_account, to_account, amount_sats, reason, occurred_at)
-           VALUES ($1, $2, $3, $4, $5, $6)`,
-          [key, from, to, amount, reason, new Date(clock.now())],
-        );
       }
-      await apply(tx, changes);
+      const booked = withBalances(transfers, await apply(tx, changes));
+      // Behind the locks of its accounts, so that an account's transfers are numbered as they changed it.
+      await tx.query(
+        `INSERT INTO transfers (key, from_account, to_account, amount_sats, reason, from_balance, to_balance, occurred_at)
+         SELECT *, $8 FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[])`,
+        [
+          booked.map(({ key }) => key),
+          booked.map(({ from }) => from),
+          booked.map(({ to }) => to),
+          booked.map(({ amount }) => amount),
+          booked.map(({ reason }) => reason),
+          booked.map(({ fromBalance }) => fromBalance ?? null),
+          booked.map(({ toBalance }) => toBalance ?? null),
+          new Date(clock.now()),
+        ],
+      );
+      for (const { from, to, amount, reason, fromBalance, toBalance } of booked) {
+        if (fromBalance !== undefined)
+          onEntry(tx, { account: from, change: -amount, balanceAfter: fromBalance, reason });
+        if (toBalance !== undefined)
+          onEntry(tx, { account: to, change: amount, balanceAfter: toBalance, reason });
+      }
     },
 
     /** The balances of accounts that must not go below zero; sats. */
@@ -138,4 +179,25 @@ export function createLedger({ clock }: { readonly clock: Clock }) {
       return rows[0]?.folded === BigInt(foldStep);
     },
   };
+}
+
+type BookedTransfer = Transfer & {
+  readonly fromBalance: Sats | undefined;
+  readonly toBalance: Sats | undefined;
+};
+
+/** What each transfer left on its two accounts, told from what all of them have left; undefined on collecting ones. */
+function withBalances(
+  transfers: readonly Transfer[],
+  balances: Map<Account, Sats>,
+): readonly BookedTransfer[] {
+  const backwards = transfers.toReversed().map((transfer) => {
+    const { from, to, amount } = transfer;
+    const fromBalance = balances.get(from);
+    const toBalance = balances.get(to);
+    if (fromBalance !== undefined) balances.set(from, fromBalance + amount);
+    if (toBalance !== undefined) balances.set(to, toBalance - amount);
+    return { ...transfer, fromBalance, toBalance };
+  });
+  return backwards.toReversed();
 }

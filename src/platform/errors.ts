@@ -11,7 +11,13 @@ export type ErrorCode =
   | 'PAYLOAD_TOO_LARGE';
 
 /** Why a command conflicts with the present state. */
-export type ConflictReason = 'INVALID_STATE' | 'IDEMPOTENCY_KEY_REUSED' | 'LEASE_HELD';
+export type ConflictReason =
+  | 'INVALID_STATE'
+  | 'IDEMPOTENCY_KEY_REUSED'
+  | 'TAKEN'
+  | 'LISTED'
+  | 'PRICE_CHANGED'
+  | 'LEASE_HELD';
 
 /**
  * An error that is meant for the client: its message and details leave the server as they are.

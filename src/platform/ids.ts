@@ -1,7 +1,19 @@
 import { randomBytes } from 'node:crypto';
 
 /** The prefixes of the ids that leave the server; each names a kind of object. */
-export type IdPrefix = 'job' | 'ses' | 'inv' | 'usr' | 'evt' | 'dbt';
+export type IdPrefix =
+  | 'job'
+  | 'esc'
+  | 'ses'
+  | 'inv'
+  | 'pay'
+  | 'str'
+  | 'lst'
+  | 'prp'
+  | 'usr'
+  | 'evt'
+  | 'dbt'
+  | 'wdr';
 
 /** A new opaque id: the prefix and 128 random bits, in base64url. */
 export function newId<P extends IdPrefix>(prefix: P): `${P}_${string}` {

@@ -1,5 +1,6 @@
 import type { Returned } from '../money/receipts.ts';
 import { type Sats, satsToJson } from '../money/sats.ts';
+import { activityTopic } from '../platform/auth/users.ts';
 import type { Facts } from '../platform/log/event.ts';
 import type { NewEvent } from '../platform/log/log.ts';
 
@@ -28,7 +29,7 @@ export interface EventSession {
 
 function sessionEvent(session: EventSession, type: SessionEventType, facts: Facts): NewEvent {
   const topics = [sessionTopic(session.id)];
-  if (session.ownerUser !== null) topics.push(`user:${session.ownerUser}`);
+  if (session.ownerUser !== null) topics.push(activityTopic(session.ownerUser));
   return { type, facts: { sessionId: session.id, ...facts }, topics };
 }
 

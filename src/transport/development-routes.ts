@@ -18,6 +18,8 @@ const tokenRequest = z.object({
   sub: z.string().min(1).max(255),
   roles: z.array(z.enum(['USER', 'SERVICE', 'ADMIN'])).default(['USER']),
   expiresInSeconds: z.int().min(1).max(31_536_000).default(86_400),
+  name: z.string().min(1).max(64).optional(),
+  addresses: z.array(z.string().min(1).max(128)).max(20).optional(),
 });
 
 const maximumBodyBytes = 10_000;
@@ -32,8 +34,8 @@ export function developmentRoutes({ db, invoices, lightning, tokenIssuer }: Depe
           answer(response, 400, { error: 'Send {"sub": "alice", "roles": ["USER"]}.' });
           return;
         }
-        const { sub, roles, expiresInSeconds } = body.data;
-        answer(response, 200, { token: await tokenIssuer.issue({ subject: sub, roles, expiresInSeconds }) });
+        const { sub: subject, ...rest } = body.data;
+        answer(response, 200, { token: await tokenIssuer.issue({ subject, ...rest }) });
       },
     }),
 

@@ -2,6 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Logger } from '../platform/telemetry/logger.ts';
 import { targetOf } from './request.ts';
 
+/** Node looks for those that are over every 30 s by itself: as much longer they could last. ms. */
+const timeouts = { requestTimeout: 30_000, headersTimeout: 10_000, connectionsCheckingInterval: 1_000 };
+
 /** Answers one request; `rest` is what its path has in the place of the route's `*`. */
 export type Route = (request: IncomingMessage, response: ServerResponse, rest: string) => unknown;
 
@@ -29,7 +32,7 @@ export function createHttpServer(
     await found.route(request, response, found.rest);
   }
 
-  const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, (request, response) => {
+  const server = createServer(timeouts, (request, response) => {
     // A server that is closing keeps no connection for another request.
     response.once('close', () => {
       if (!server.listening) setImmediate(() => server.closeIdleConnections());
@@ -63,6 +66,36 @@ export function answer(response: ServerResponse, status: number, body: unknown):
     'cache-control': 'no-store',
   });
   response.end(JSON.stringify(body));
+}
+
+/**
+ * Reads a body to its end.
+ * @returns undefined when it is too large: then the rest is not read, and the connection is good for one answer.
+ */
+export function readBody(request: IncomingMessage, maximumBytes: number): Promise<Buffer | undefined> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request
+      .on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes <= maximumBytes) {
+          chunks.push(chunk);
+          return;
+        }
+        request.pause().removeAllListeners('data');
+        resolve(undefined);
+      })
+      .on('end', () => resolve(Buffer.concat(chunks)))
+      .on('error', reject)
+      .on('close', () => reject(new Error('The request was cut off.')));
+  });
+}
+
+/** Says that a body was too large, and ends its connection, as the rest of it is not read. */
+export function answerTooLarge(response: ServerResponse): void {
+  response.setHeader('connection', 'close');
+  answer(response, 413, { error: 'The body is too large.' });
 }
 
 /**

@@ -1,8 +1,7 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
 import type { Database } from '../platform/database/database.ts';
 import type { Metrics } from '../platform/telemetry/metrics.ts';
 import { answer, type Routes } from './http.ts';
+import { hasBearer } from './request.ts';
 
 interface Dependencies {
   readonly db: Database;
@@ -36,10 +35,4 @@ export function operationRoutes({ db, metrics, metricsToken, isDraining }: Depen
       response.end(await metrics.registry.metrics());
     },
   };
-}
-
-/** Compared as hashes, so that the time it takes tells neither the length nor the beginning. */
-function hasBearer({ headers }: IncomingMessage, token: string): boolean {
-  const hash = (text: string) => createHash('sha256').update(text).digest();
-  return timingSafeEqual(hash(headers.authorization ?? ''), hash(`Bearer ${token}`));
 }

@@ -1,3 +1,4 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Credentials } from '../platform/auth/authenticate.ts';
 
@@ -19,6 +20,16 @@ export function credentialsOf(headers: Headers): Credentials {
     authorization: headers.get('authorization') ?? undefined,
     accessTokens: splitList(headers.get('x-access-tokens') ?? ''),
   };
+}
+
+/** Whether a request presents this bearer token. */
+export const hasBearer = ({ headers }: IncomingMessage, token: string): boolean =>
+  isSame(headers.authorization ?? '', `Bearer ${token}`);
+
+/** Compared as hashes, so that the time it takes tells neither the length nor the beginning. */
+export function isSame(presented: string, secret: string): boolean {
+  const hash = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(hash(presented), hash(secret));
 }
 
 /** The parts of a comma-separated header. */

@@ -126,7 +126,10 @@ export type JobQueryVariables = Exact<{
 }>;
 
 
-export type JobQuery = { job: { state: AgentJobState, result: string | null, id: string, cursor: string } | null };
+export type JobQuery = { job:
+    | { state: AgentJobState, result: string | null, id: string, cursor: string }
+    | { id: string, cursor: string }
+   | null };
 
 export type JobUpdatedSubscriptionVariables = Exact<{
   id: string;
@@ -135,16 +138,70 @@ export type JobUpdatedSubscriptionVariables = Exact<{
 
 
 export type JobUpdatedSubscription = { jobUpdated:
-    | { __typename: 'JobCompleted', result: string | null, id: string, cursor: string, occurredAt: string, job: { state: AgentJobState, id: string } | null }
-    | { __typename: 'JobEvaluated', state: AgentJobState, id: string, cursor: string, occurredAt: string, workInvoice: { paymentHash: string, amountSats: number }, job: { state: AgentJobState, id: string } | null }
-    | { __typename: 'JobExpired', id: string, cursor: string, occurredAt: string, why: string, job: { state: AgentJobState, id: string } | null }
-    | { __typename: 'JobFailed', id: string, cursor: string, occurredAt: string, why: string, job: { state: AgentJobState, id: string } | null }
-    | { __typename: 'JobPaymentConfirmed', state: AgentJobState, id: string, cursor: string, occurredAt: string, invoice: { paymentHash: string }, job: { state: AgentJobState, id: string } | null }
-    | { __typename: 'JobPaymentReturned', returnedSats: number, id: string, cursor: string, occurredAt: string, returnReason: PaymentReturnReason, job: { state: AgentJobState, id: string } | null }
-    | { __typename: 'JobProgressed', percent: number | null, message: string | null, id: string, cursor: string, occurredAt: string, job: { state: AgentJobState, id: string } | null }
-    | { __typename: 'JobRejected', id: string, cursor: string, occurredAt: string, why: string, job: { state: AgentJobState, id: string } | null }
-    | { __typename: 'JobSnapshot', reason: SnapshotReason, id: string, cursor: string, occurredAt: string, job: { state: AgentJobState, id: string } | null }
-    | { __typename: 'JobWorkStarted', state: AgentJobState, id: string, cursor: string, occurredAt: string, job: { state: AgentJobState, id: string } | null }
+    | { __typename: 'JobAccepted', id: string, cursor: string, occurredAt: string, job:
+        | { state: AgentJobState, id: string }
+        | { id: string }
+       | null }
+    | { __typename: 'JobCancelled', id: string, cursor: string, occurredAt: string, job:
+        | { state: AgentJobState, id: string }
+        | { id: string }
+       | null }
+    | { __typename: 'JobChecklistUpdated', id: string, cursor: string, occurredAt: string, job:
+        | { state: AgentJobState, id: string }
+        | { id: string }
+       | null }
+    | { __typename: 'JobCompleted', result: string | null, id: string, cursor: string, occurredAt: string, job:
+        | { state: AgentJobState, id: string }
+        | { id: string }
+       | null }
+    | { __typename: 'JobEvaluated', state: AgentJobState, id: string, cursor: string, occurredAt: string, workInvoice: { paymentHash: string, amountSats: number }, job:
+        | { state: AgentJobState, id: string }
+        | { id: string }
+       | null }
+    | { __typename: 'JobExpired', id: string, cursor: string, occurredAt: string, why: string, job:
+        | { state: AgentJobState, id: string }
+        | { id: string }
+       | null }
+    | { __typename: 'JobFailed', id: string, cursor: string, occurredAt: string, why: string, job:
+        | { state: AgentJobState, id: string }
+        | { id: string }
+       | null }
+    | { __typename: 'JobPaymentConfirmed', state: AgentJobState, id: string, cursor: string, occurredAt: string, invoice: { paymentHash: string }, job:
+        | { state: AgentJobState, id: string }
+        | { id: string }
+       | null }
+    | { __typename: 'JobPaymentReturned', returnedSats: number, id: string, cursor: string, occurredAt: string, returnReason: PaymentReturnReason, job:
+        | { state: AgentJobState, id: string }
+        | { id: string }
+       | null }
+    | { __typename: 'JobPosted', id: string, cursor: string, occurredAt: string, job:
+        | { state: AgentJobState, id: string }
+        | { id: string }
+       | null }
+    | { __typename: 'JobProgressed', percent: number | null, message: string | null, id: string, cursor: string, occurredAt: string, job:
+        | { state: AgentJobState, id: string }
+        | { id: string }
+       | null }
+    | { __typename: 'JobRefunded', id: string, cursor: string, occurredAt: string, job:
+        | { state: AgentJobState, id: string }
+        | { id: string }
+       | null }
+    | { __typename: 'JobRejected', id: string, cursor: string, occurredAt: string, why: string, job:
+        | { state: AgentJobState, id: string }
+        | { id: string }
+       | null }
+    | { __typename: 'JobSnapshot', reason: SnapshotReason, id: string, cursor: string, occurredAt: string, job:
+        | { state: AgentJobState, id: string }
+        | { id: string }
+       | null }
+    | { __typename: 'JobWithdrawn', id: string, cursor: string, occurredAt: string, job:
+        | { state: AgentJobState, id: string }
+        | { id: string }
+       | null }
+    | { __typename: 'JobWorkStarted', state: AgentJobState, id: string, cursor: string, occurredAt: string, job:
+        | { state: AgentJobState, id: string }
+        | { id: string }
+       | null }
    };
 
 export type StubPayMutationVariables = Exact<{

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { accessTo, type TopicView } from '../../src/graphql/access.ts';
+import { accessTo, accessToShared, type TopicView } from '../../src/graphql/access.ts';
 import type { Context } from '../../src/graphql/context.ts';
 import type { Role } from '../../src/platform/auth/tokens.ts';
 import { type Owned, type Viewer, viewOf } from '../../src/platform/auth/viewer.ts';
@@ -73,5 +73,36 @@ describe('access', () => {
         expect(accessTo(context(viewer, { access, objectId: owned.objectId }), owned)).toBe(access);
       }),
     );
+  });
+});
+
+describe('access to what users share', () => {
+  const parties = ['usr_1', 'usr_2', null];
+
+  it('outside of subscriptions is that of a party, or of a role', () => {
+    expect(accessToShared(context(user('usr_1')), parties)).toBe('PARTY');
+    expect(accessToShared(context(user('usr_2', 'SERVICE', 'ADMIN')), parties)).toBe('PARTY');
+    expect(accessToShared(context(user('usr_3', 'SERVICE', 'ADMIN')), parties)).toBe('SERVICE');
+    expect(accessToShared(context(user('usr_3', 'ADMIN')), parties)).toBe('ADMIN');
+    expect(accessToShared(context(user('usr_3')), parties)).toBeUndefined();
+    expect(accessToShared(context(anonymous), parties)).toBeUndefined();
+  });
+
+  it('within one is that of whoever it belongs to, for what they are a party of', () => {
+    for (const access of ['PARTY', 'OWNER'] as const) {
+      expect(accessToShared(nobodys({ access, userId: 'usr_2' }), parties)).toBe('PARTY');
+      expect(accessToShared(nobodys({ access, userId: 'usr_3' }), parties)).toBeUndefined();
+    }
+    expect(accessToShared(nobodys({ access: 'OWNER', objectId: 'job_1' }), parties)).toBeUndefined();
+  });
+
+  it('within one is that of the role which all who watch have', () => {
+    for (const access of ['SERVICE', 'ADMIN'] as const)
+      expect(accessToShared(nobodys({ access }), parties)).toBe(access);
+  });
+
+  it('is nobody’s because a topic is public', () => {
+    expect(accessToShared(nobodys({ access: 'PUBLIC' }), parties)).toBeUndefined();
+    expect(accessTo(nobodys({ access: 'PUBLIC' }), own)).toBeUndefined();
   });
 });

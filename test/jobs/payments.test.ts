@@ -108,7 +108,17 @@ describe('a job', () => {
 
   it('that fails gives the price of the work back: to a user into the wallet', async () => {
     const as = { token: await app().token('owner of what fails') };
-    const activity = app().watch('subscription { activity(after: "START") { __typename id } }', {}, as);
+    const activity = app().watch(
+      `subscription {
+        activity(after: "START") {
+          __typename id
+          ... on WalletEvent { balanceAfter }
+          ... on WalletCredited { amountSats why: reason }
+        }
+      }`,
+      {},
+      as,
+    );
     const { job, watched } = await start('fail: no idea', as);
     await app().pay(job.evalInvoice.paymentHash);
     const { workInvoice } = await watched.event('JobEvaluated');
@@ -117,7 +127,11 @@ describe('a job', () => {
     expect(await walletOf(as)).toBe(50);
     expect(await readJob(job.id, as)).toMatchObject({ refundableSats: 0 });
     await activity.event('JobPaymentReturned');
-    expect(activity.events.map(({ id }) => id)).toEqual(kept(watched).map(({ id }) => id));
+    const [credited] = activity.events.filter(({ __typename }) => __typename === 'WalletCredited');
+    expect(credited).toMatchObject({ amountSats: 50, balanceAfter: 50, why: 'WORK_FAILED' });
+    expect(activity.events.filter((event) => event !== credited).map(({ id }) => id)).toEqual(
+      kept(watched).map(({ id }) => id),
+    );
   });
 });
 

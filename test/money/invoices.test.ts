@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { byHashes, byIds, type Invoice } from '../../src/money/invoice-queries.ts';
 import { checkWork, createInvoices, type Invoices } from '../../src/money/invoices.ts';
+import { createLedger } from '../../src/money/ledger.ts';
 import { LightningUnavailableError } from '../../src/money/lightning/backend.ts';
 import { createStubLightning, type StubLightning } from '../../src/money/lightning/stub.ts';
 import { createOpenInvoices, type OpenInvoices } from '../../src/money/open-invoices.ts';
@@ -42,6 +43,7 @@ function create(webhooksUrl?: URL): Invoices {
   const made = createInvoices({
     db: db(),
     clock,
+    ledger: createLedger({ clock, onEntry: () => {} }),
     lightning: line.wrap(stub),
     queue: createWorkQueue({ db: db(), clock }),
     openInvoices,

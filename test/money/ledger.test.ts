@@ -1,12 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Account, createLedger, ownerAccount, type Transfer } from '../../src/money/ledger.ts';
+import {
+  type Account,
+  createLedger,
+  type Entry,
+  ownerAccount,
+  type Transfer,
+} from '../../src/money/ledger.ts';
 import { standingClock } from '../support/clock.ts';
 import { useDatabase } from '../support/database.ts';
 
 const db = useDatabase();
 const clock = standingClock();
-const ledger = createLedger({ clock });
+const ledger = createLedger({ clock, onEntry: () => {} });
 
 let made = 0;
 /** A name that no other test uses. */
@@ -82,6 +88,43 @@ describe('a transfer', () => {
     expect(await ledger.balance(db(), session)).toBe(0n);
   });
 
+  it('tells what it left on each account, one transfer of a call after another, also in the table', async () => {
+    const entries: Entry[] = [];
+    const telling = createLedger({ clock, onEntry: (_tx, entry) => void entries.push(entry) });
+    const stream: Account = `stream:${fresh()}`;
+    const wallet: Account = `wallet:${fresh()}`;
+    const keys = [fresh(), fresh(), fresh(), fresh()];
+    const [first, second, third, fourth] = keys as [string, string, string, string];
+    await db().transaction((tx) => telling.transfer(tx, transfer('lightning', wallet, 100n, first)));
+    await db().transaction((tx) =>
+      telling.transfer(
+        tx,
+        transfer(wallet, stream, 60n, second),
+        transfer(stream, wallet, 20n, third),
+        transfer(stream, 'revenue', 40n, fourth),
+      ),
+    );
+    const reason = 'TEST';
+    expect(entries).toEqual([
+      { account: wallet, change: 100n, balanceAfter: 100n, reason },
+      { account: wallet, change: -60n, balanceAfter: 40n, reason },
+      { account: stream, change: 60n, balanceAfter: 60n, reason },
+      { account: stream, change: -20n, balanceAfter: 40n, reason },
+      { account: wallet, change: 20n, balanceAfter: 60n, reason },
+      { account: stream, change: -40n, balanceAfter: 0n, reason },
+    ]);
+    const rows = await db().query(
+      'SELECT from_balance AS "from", to_balance AS "to" FROM transfers WHERE key = ANY($1::text[]) ORDER BY id',
+      [keys],
+    );
+    expect(rows).toEqual([
+      { from: null, to: 100n },
+      { from: 40n, to: 60n },
+      { from: 40n, to: 60n },
+      { from: 0n, to: null },
+    ]);
+  });
+
   it('has a key that is never used again', async () => {
     const session: Account = `session:${fresh()}`;
     const key = fresh();
@@ -94,7 +137,7 @@ describe('a transfer', () => {
   it('moves at least one sat, between two accounts', async () => {
     const session: Account = `session:${fresh()}`;
     for (const amount of [0n, -1n])
-      await expect(book(transfer('lightning', session, amount))).rejects.toThrow(/amount_sats/);
+      await expect(book(transfer('lightning', session, amount))).rejects.toThrow('at least one sat');
     await expect(book(transfer('revenue', 'revenue', 1n))).rejects.toThrow(/to_account|check/);
   });
 

@@ -7,7 +7,7 @@ import { standingClock } from '../support/clock.ts';
 import { useDatabase } from '../support/database.ts';
 
 const db = useDatabase();
-const ledger = createLedger({ clock: standingClock() });
+const ledger = createLedger({ clock: standingClock(), onEntry: () => {} });
 
 function invoiceOf(ownerUser: string | null): Invoice {
   const objectId = newId('ses');
@@ -25,6 +25,7 @@ function invoiceOf(ownerUser: string | null): Invoice {
     createdAt: new Date(0),
     expiresAt: new Date(0),
     paidAt: null,
+    paidInside: false,
   };
 }
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { byHashes } from '../../src/money/invoice-queries.ts';
 import { createInvoices } from '../../src/money/invoices.ts';
+import { createLedger } from '../../src/money/ledger.ts';
 import { LightningUnavailableError } from '../../src/money/lightning/backend.ts';
 import { createStubLightning } from '../../src/money/lightning/stub.ts';
 import { createOpenInvoices, type OpenInvoices } from '../../src/money/open-invoices.ts';
@@ -147,6 +148,7 @@ describe('the open invoices', () => {
     const invoices = createInvoices({
       db: db(),
       clock,
+      ledger: createLedger({ clock, onEntry: () => {} }),
       lightning: line.wrap(stub),
       queue: createWorkQueue({ db: db(), clock }),
       openInvoices: open,

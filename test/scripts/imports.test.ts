@@ -64,11 +64,27 @@ it('names each wrong arrow in a line of its own', () => {
 
 it('lets a domain take from another what is named as an exception', () => {
   const files = {
-    'src/marketplace/rules.ts': "import { vested } from '../streams/machine.ts';",
-    'src/streams/machine.ts': 'export const vested = 1;',
+    'src/jobs/rules.ts': "import { spent } from '../sessions/machine.ts';",
+    'src/sessions/machine.ts': 'export const spent = 1;',
   };
-  expect(faults(files, ['src/marketplace/rules.ts -> src/streams/machine.ts'])).toEqual([]);
-  expect(faults(files, ['src/marketplace/rules.ts -> src/streams/commands.ts'])).toHaveLength(1);
+  expect(faults(files, ['src/jobs/rules.ts -> src/sessions/machine.ts'])).toEqual([]);
+  expect(faults(files, ['src/jobs/rules.ts -> src/sessions/commands.ts'])).toHaveLength(1);
+});
+
+it('lets a domain build on those that it is known to use, and not the other way round', () => {
+  for (const [domain, used] of [
+    ['marketplace', 'streams'],
+    ['marketplace', 'inbox'],
+    ['streams', 'inbox'],
+    ['treasury', 'inbox'],
+  ]) {
+    expect(mayImport(`src/${domain}/commands.ts`, `src/${used}/commands.ts`)).toBe(true);
+    expect(mayImport(`src/${domain}/graphql.ts`, `src/${used}/graphql.ts`)).toBe(true);
+    expect(mayImport(`src/${used}/commands.ts`, `src/${domain}/commands.ts`, 'type')).toBe(false);
+    // Building on another does not turn the layers round.
+    expect(mayImport(`src/${domain}/commands.ts`, `src/${used}/graphql.ts`)).toBe(false);
+  }
+  expect(mayImport('src/treasury/commands.ts', 'src/streams/commands.ts')).toBe(false);
 });
 
 it('finds a circle within a room and tells its way', () => {

@@ -15,8 +15,8 @@ export interface LnbitsWorld {
   readonly lnbits: FakeLnbits;
   /** What a server's environment needs for it, but for a database. */
   readonly env: Readonly<Record<string, string>>;
-  /** Starts a server. */
-  start(): Promise<TestApp>;
+  /** Starts a server, with changes of its environment. */
+  start(changes?: Readonly<Record<string, string>>): Promise<TestApp>;
   /** The credentials of a user; there are no development tokens here. */
   as(subject: string, roles?: readonly Role[]): Promise<As>;
   /** What must never be logged: keys, preimages, and the tokens of webhooks. */
@@ -52,10 +52,11 @@ export async function createLnbitsWorld(options: Options = {}): Promise<LnbitsWo
   return {
     lnbits,
     env: all,
-    start: async () =>
+    start: async (changes = {}) =>
       startTestApp(
         {
           ...all,
+          ...changes,
           DATABASE_URL: database.url,
           DATA_DIR: await temporaryFolder(),
           PORT: String(port),

@@ -9,7 +9,7 @@ import { type LnbitsFaults, noFaults } from './lnbits/faults.ts';
 import { createRoutes, type Request } from './lnbits/routes.ts';
 import { type LnbitsVersion, paymentMessage, walletMessage, webhookBody } from './lnbits/shapes.ts';
 import { createSockets, type FakeSockets } from './lnbits/sockets.ts';
-import { createWallet, type FakePayment } from './lnbits/wallet.ts';
+import { createWallet, type FakeOutgoing, type FakePayment } from './lnbits/wallet.ts';
 
 /** How a payment comes; unless it is said otherwise, LNbits learns of it and tells everyone. */
 export interface PaymentOptions {
@@ -31,6 +31,8 @@ export interface FakeLnbits {
   readonly faults: LnbitsFaults;
   /** By payment hash. Deleted ones are unknown. */
   readonly invoices: Map<string, FakePayment>;
+  /** What it was asked to pay, by payment hash. */
+  readonly outgoing: Map<string, FakeOutgoing>;
   /** What it was asked lately, in order. */
   readonly requests: readonly Request[];
   readonly sockets: FakeSockets;
@@ -67,7 +69,7 @@ export async function startLnbits(options: Options = {}): Promise<FakeLnbits> {
   const faults = noFaults();
   const wallet = createWallet(clock);
   const sockets = createSockets();
-  const keys = { own: [invoiceKey, adminKey], other: otherKey };
+  const keys = { own: [invoiceKey, adminKey], admin: adminKey, other: otherKey };
   const routes = createRoutes({ version, wallet, sockets, faults, keys });
   const requests: Request[] = [];
   let port = options.port ?? 0;
@@ -142,6 +144,7 @@ export async function startLnbits(options: Options = {}): Promise<FakeLnbits> {
     otherKey,
     faults,
     invoices: wallet.invoices,
+    outgoing: wallet.outgoing,
     requests,
     sockets,
     get connections() {

@@ -92,6 +92,7 @@ const madeUpScalars: Readonly<Record<string, unknown>> = {
   Float: 1,
   Boolean: true,
   Sats: 1,
+  DateTime: '2100-01-01T00:00:00Z',
 };
 
 function madeUp(type: GraphQLInputType): unknown {

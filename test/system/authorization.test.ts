@@ -368,6 +368,7 @@ describe('roles', () => {
       'failJob',
       'reportProgress',
       'revokeTokens',
+      'setTreasuryMembers',
       'submitEvaluation',
       'submitResult',
     ]);

@@ -111,7 +111,7 @@ async function expectAllRight(
     }
     expect(ended.size).toBe(jobs.length);
 
-    const all = await createLedger({ clock: { now: () => 0 } }).all(db);
+    const all = await createLedger({ clock: { now: () => 0 }, onEntry: () => {} }).all(db);
     const sum = (fact: 'earned' | 'returned') =>
       jobs.reduce((sats, { prompt }) => sats + fates[prompt][fact], 0);
     const balances = Object.fromEntries(

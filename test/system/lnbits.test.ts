@@ -6,6 +6,7 @@ import type { LnbitsVersion } from '../support/lnbits/shapes.ts';
 import { createLnbitsWorld, type LnbitsWorld } from '../support/lnbits-app.ts';
 import { expectMoneyAddsUp } from '../support/money.ts';
 import { createJob, key, openSession, watchJob, watchSession } from '../support/operations.ts';
+import { foreignInvoice, payoutMutation } from '../support/payouts.ts';
 import { until } from '../support/until.ts';
 
 const versions: readonly LnbitsVersion[] = ['0.12', '1.0', '1.1', '1.4', '1.5'];
@@ -263,4 +264,23 @@ it('has nothing of stub mode', async () => {
   ]);
   for (const path of ['/dev/token', `/dev/stub/pay/${paymentHash}`])
     expect((await fetch(new URL(path, app.url), { method: 'POST', body: '{}' })).status).toBe(404);
+});
+
+it('does not start with two keys of different wallets, and pays nothing out without the one that pays', async () => {
+  const world = await createLnbitsWorld();
+  await expect(world.start({ LNBITS_ADMIN_KEY: world.lnbits.otherKey })).rejects.toThrow(
+    'LNBITS_ADMIN_KEY cannot pay',
+  );
+  await expect(world.start({ LNBITS_INVOICE_KEY: world.lnbits.otherKey })).rejects.toThrow(
+    'LNBITS_ADMIN_KEY and LNBITS_INVOICE_KEY are of different wallets.',
+  );
+
+  const app = await world.start({ LNBITS_ADMIN_KEY: '' });
+  const as = await world.as('alice');
+  const { bolt11 } = foreignInvoice(Date.now(), 100);
+  const { errors } = await app.send(payoutMutation, { input: { bolt11, idempotencyKey: key() } }, as);
+  expect(errors).toMatchObject([{ extensions: { code: 'UNAVAILABLE' } }]);
+  const { job } = await createJob(app, 'Count.', as);
+  await world.lnbits.pay(job.evalInvoice.paymentHash);
+  await until('the payment', async () => (await stateOf(app, job.evalInvoice.paymentHash)) === 'PAID');
 });

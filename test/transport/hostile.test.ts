@@ -153,6 +153,8 @@ describe('a neighbour notices nothing of', () => {
       jobUpdated: '(id: "job_1")',
       sessionUpdated: '(id: "ses_1")',
       sessionDebited: '(id: "ses_1")',
+      streamUpdated: '(id: "str_1")',
+      settleFinished: '(streamId: "str_1")',
     };
     await besideNeighbour(app(), async () => {
       const raw = await openFrames(app().webSocketUrl, {});

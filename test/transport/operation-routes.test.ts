@@ -90,6 +90,8 @@ describe('whoever runs the server', () => {
       database: () => db.connections(),
       bus: () => true,
       lightning: () => true,
+      backendBalance: async () => 0,
+      liabilities: async () => 0,
     });
     const url = await serve(
       operationRoutes({ db, metrics, metricsToken: undefined, isDraining: () => false }),

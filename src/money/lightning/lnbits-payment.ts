@@ -1,7 +1,8 @@
-import { decode } from 'light-bolt11-decoder';
 import { z } from 'zod';
 import type { Sats } from '../sats.ts';
 import { type CreatedInvoice, LightningUnavailableError, type LookUp } from './backend.ts';
+import { readBolt11 } from './bolt11-read.ts';
+import type { PaymentLookUp } from './payer.ts';
 
 // Versions 1.0 to 1.3 have no `payment_request`, and those before 1.0 no `bolt11`.
 const createdAnswer = z.object({
@@ -18,6 +19,8 @@ const lookUpAnswer = z.object({
       payment_hash: z.string(),
       /** Millisats; less than nothing when the wallet paid it out. */
       amount: z.int(),
+      /** Millisats; what a payment has cost may be written as less than nothing. */
+      fee: z.int().nullish(),
       status: z.string().nullish(),
       pending: z.boolean().nullish(),
       updated_at: z.unknown().optional(),
@@ -27,10 +30,14 @@ const lookUpAnswer = z.object({
 
 const refusal = z.object({ detail: z.string() });
 
-const pushed = z.object({ payment: z.object({ payment_hash: z.string().regex(/^[0-9a-f]{64}$/i) }) });
+/** Only an admin key is told the id. */
+const walletAnswer = z.object({
+  id: z.string().nullish(),
+  /** Millisats. */
+  balance: z.number(),
+});
 
-/** What BOLT 11 means by an invoice that does not say when it expires; seconds. */
-const defaultExpirySeconds = 3_600;
+const pushed = z.object({ payment: z.object({ payment_hash: z.string().regex(/^[0-9a-f]{64}$/i) }) });
 
 /**
  * Reads the answer to a request for an invoice of an amount, and believes none of it that its BOLT11 does not say.
@@ -39,10 +46,12 @@ const defaultExpirySeconds = 3_600;
 export function readCreated(text: string, amountSats: Sats): CreatedInvoice {
   const answer = read(text, createdAnswer);
   const bolt11 = answer.bolt11 ?? answer.payment_request ?? '';
-  const { paymentHash, amountMsats, expiresAt } = readBolt11(bolt11);
+  const invoice = readBolt11(bolt11);
+  if (!invoice) throw new LightningUnavailableError('LNbits made an invoice that cannot be read.');
+  const { paymentHash, amountMsats, expiresAt } = invoice;
   if (paymentHash !== answer.payment_hash)
     throw new LightningUnavailableError('LNbits made an invoice with another payment hash than it says.');
-  if (amountMsats !== String(amountSats * 1_000n))
+  if (amountMsats !== amountSats * 1_000n)
     throw new LightningUnavailableError('LNbits made an invoice for another amount.');
   return { paymentHash, bolt11, expiresAt };
 }
@@ -71,6 +80,38 @@ export function readLookUp(text: string, paymentHash: string, now: number): Look
   return { paid: true, receivedSats, paidAt: readPaidAt(details.updated_at, now) };
 }
 
+/**
+ * Reads the answer to a look-up of a payment that was to be made.
+ * @throws LightningUnavailableError when it is anything else than an answer about such a payment of this hash.
+ */
+export function readPaymentLookUp(text: string, paymentHash: string, now: number): PaymentLookUp {
+  const { paid, status, details } = read(text, lookUpAnswer);
+  if (!details)
+    throw new LightningUnavailableError(
+      'LNbits gives no details of a payment: the key is of another wallet.',
+    );
+  if (details.payment_hash !== paymentHash)
+    throw new LightningUnavailableError('LNbits answered about another payment.');
+  if (details.amount >= 0)
+    throw new LightningUnavailableError('LNbits answered about a payment that came in.');
+  if (!paid) return { state: status === 'failed' && details.status === 'failed' ? 'FAILED' : 'PENDING' };
+  if (!isSettled(details) || (status ?? 'success') !== 'success')
+    throw new LightningUnavailableError('LNbits contradicts itself about a payment.');
+  const feeMsats = BigInt(Math.abs(details.fee ?? 0));
+  return { state: 'PAID', feeMsats, paidAt: readPaidAt(details.updated_at, now) };
+}
+
+/** Reads what is told of a wallet. @throws LightningUnavailableError when it is anything else. */
+export function readWallet(text: string): { readonly isAdmin: boolean; readonly balanceMsats: bigint } {
+  const { id, balance } = read(text, walletAnswer);
+  return { isAdmin: id != null, balanceMsats: BigInt(Math.trunc(balance)) };
+}
+
+/** Whether a look-up tells the details, as it does to keys of the payment's wallet alone. */
+export function hasDetails(text: string): boolean {
+  return read(text, lookUpAnswer).details != null;
+}
+
 /** Whether a refusal, status 404, says that there is no such payment; else something else was not found. */
 export function saysUnknownPayment(text: string): boolean {
   return read(text, refusal).detail === 'Payment does not exist.';
@@ -91,24 +132,6 @@ function read<Answer>(text: string, shape: z.ZodType<Answer>): Answer {
   } catch {
     // What was wrong with it is not said: it could quote the answer, which can hold a preimage.
     throw new LightningUnavailableError('LNbits gave an answer that makes no sense.');
-  }
-}
-
-function readBolt11(bolt11: string) {
-  try {
-    const { sections } = decode(bolt11);
-    const timestamp = Number(sections.find((section) => section.name === 'timestamp')?.value);
-    const expiry = sections.find((section) => section.name === 'expiry')?.value ?? defaultExpirySeconds;
-    const expiresAt = new Date((timestamp + expiry) * 1000);
-    // Of a moment that no date can say, this is a RangeError.
-    expiresAt.toISOString();
-    return {
-      paymentHash: sections.find((section) => section.name === 'payment_hash')?.value,
-      amountMsats: sections.find((section) => section.name === 'amount')?.value,
-      expiresAt,
-    };
-  } catch {
-    throw new LightningUnavailableError('LNbits made an invoice that cannot be read.');
   }
 }
 

@@ -4,11 +4,14 @@ import type { Database } from '../../platform/database/database.ts';
 import type { Sats } from '../sats.ts';
 import type { LightningBackend } from './backend.ts';
 import { encodeBolt11 } from './bolt11.ts';
+import type { LightningPayer } from './payer.ts';
+import { createStubPayer } from './stub-payer.ts';
 
 /** A Lightning node that is none: its invoices are real BOLT11 strings, paid by saying so. */
 export interface StubLightning extends LightningBackend {
   /** Pays an invoice as a wallet would, also late and more than asked; a paid one stays as it is. */
   pay(paymentHash: string, receivedSats: Sats): Promise<void>;
+  readonly payer: LightningPayer;
 }
 
 // The value of the sats on this network is nothing, and so is that of this key.
@@ -21,6 +24,7 @@ export function createStubLightning(deps: { readonly db: Database; readonly cloc
 
   return {
     reachable: true,
+    payer: createStubPayer(deps),
 
     async createInvoice({ amountSats, memo, expirySeconds }) {
       const paymentHash = createHash('sha256').update(randomBytes(32)).digest();

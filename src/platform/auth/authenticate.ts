@@ -5,6 +5,7 @@ import { PublicError, unavailable } from '../errors.ts';
 import { newId } from '../ids.ts';
 import { type AccessTokens, hashToken, looksLikeAccessToken } from './access-tokens.ts';
 import type { TokenClaims, TokenError, TokenVerifier } from './tokens.ts';
+import { linkAddresses, rename } from './users.ts';
 import type { Viewer, ViewerUser } from './viewer.ts';
 
 /** What a request or a socket presents. */
@@ -59,8 +60,11 @@ export function createAuthenticate({ db, clock, verifier, accessTokens }: Depend
     const tokenId = claims.tokenId ?? hashToken(token);
     const { subject, roles, issuedAt, expiresAt } = claims;
     const known = await standing(subject, tokenId);
-    const { id, revoked, validFrom } = known ?? (await insertUser(subject, tokenId));
+    const { id, revoked, validFrom, name, addresses } = known ?? (await insertUser(subject, tokenId));
     if (revoked || issuedAt.getTime() < validFrom.getTime()) throw refused('TOKEN_INVALID');
+    if (claims.name !== undefined && claims.name !== name) await rename(db, id, claims.name);
+    const unlinked = claims.addresses.filter((address) => !addresses.includes(address));
+    if (unlinked.length > 0) await linkAddresses(db, id, unlinked);
     return { id, roles, tokenId, issuedAt, expiresAt };
   }
 
@@ -76,12 +80,16 @@ export function createAuthenticate({ db, clock, verifier, accessTokens }: Depend
     readonly id: string;
     readonly validFrom: Date;
     readonly revoked: boolean;
+    readonly name: string | null;
+    /** The addresses that are linked with the user. */
+    readonly addresses: readonly string[];
   }
 
   const standings = createBatch<Standing>(async (keys) => {
     const asked = keys.map((key) => JSON.parse(key) as [subject: string, tokenId: string]);
     const rows = await db.query<Standing & { subject: string; tokenId: string }>(
-      `SELECT u.subject, asked.token_id AS "tokenId", u.id, u.tokens_valid_from AS "validFrom",
+      `SELECT u.subject, asked.token_id AS "tokenId", u.id, u.tokens_valid_from AS "validFrom", u.name,
+              ARRAY(SELECT a.address FROM user_addresses a WHERE a.user_id = u.id) AS addresses,
               EXISTS (SELECT 1 FROM revoked_tokens r WHERE r.token_id = asked.token_id) AS revoked
        FROM unnest($1::text[], $2::text[]) AS asked(subject, token_id) JOIN users u ON u.subject = asked.subject`,
       [asked.map(([subject]) => subject), asked.map(([, tokenId]) => tokenId)],

@@ -17,6 +17,10 @@ export interface TokenClaims {
   issuedAt: Date;
   /** The token's own id (`jti`), when it has one. */
   tokenId?: string;
+  /** What the subject wants to be called by others (`preferred_username`). */
+  name?: string;
+  /** The subject's principals on other chains (`addresses`). */
+  addresses: string[];
 }
 
 export type TokenErrorKind = 'EXPIRED' | 'INVALID' | 'UNAVAILABLE';
@@ -60,6 +64,11 @@ const text = z
   .max(255)
   .refine((value) => !value.includes('\0'));
 
+/** A principal of Stacks: of a person or a contract. Others are passed over. */
+const principal = /^S[0-9A-Z]{28,41}(\.[A-Za-z][A-Za-z0-9_-]{0,127})?$/;
+
+const isPrincipal = (value: unknown): value is string => typeof value === 'string' && principal.test(value);
+
 const time = z
   .number()
   .max(8.64e12) // the last second that a Date can hold
@@ -71,16 +80,24 @@ const claimsSchema = z.object({
   iat: time.prefault(0),
   jti: text.optional(),
   roles: z.array(z.string()).default(['USER']),
+  preferred_username: text.max(64).optional().catch(undefined),
+  addresses: z
+    .array(z.unknown())
+    .max(20)
+    .default([])
+    .transform((all) => all.filter(isPrincipal)),
 });
 
 function toClaims(payload: unknown): TokenClaims {
-  const { sub, exp, iat, jti, roles } = claimsSchema.parse(payload);
+  const { sub, exp, iat, jti, roles, preferred_username: name, addresses } = claimsSchema.parse(payload);
   return {
     subject: sub,
     roles: ROLES.filter((role) => roles.includes(role)),
     expiresAt: exp,
     issuedAt: iat,
+    addresses,
     ...(jti === undefined ? {} : { tokenId: jti }),
+    ...(name === undefined ? {} : { name }),
   };
 }
 
@@ -184,16 +201,24 @@ export interface TokenIssuerOptions {
 }
 
 export interface TokenIssuer {
-  issue(token: { subject: string; roles: readonly Role[]; expiresInSeconds: number }): Promise<string>;
+  issue(token: {
+    subject: string;
+    roles: readonly Role[];
+    expiresInSeconds: number;
+    name?: string | undefined;
+    addresses?: readonly string[] | undefined;
+  }): Promise<string>;
 }
 
 /** Signs access tokens with HS256, each with an id of its own: for development and tests. */
 export function createTokenIssuer({ secret, issuer, audience, clock }: TokenIssuerOptions): TokenIssuer {
   return {
-    issue({ subject, roles, expiresInSeconds }) {
+    issue({ subject, roles, expiresInSeconds, name, addresses }) {
       const now = Math.floor(clock.now() / 1000);
       const claims = {
         roles,
+        ...(name === undefined ? {} : { preferred_username: name }),
+        ...(addresses === undefined ? {} : { addresses }),
         ...(issuer === undefined ? {} : { iss: issuer }),
         ...(audience === undefined ? {} : { aud: audience }),
       };

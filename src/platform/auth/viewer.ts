@@ -44,7 +44,7 @@ export interface Owned {
 }
 
 /** How a viewer stands to an object: the access class that decides which of its fields are shown. */
-export type View = 'OWNER' | 'SERVICE' | 'ADMIN';
+export type View = 'OWNER' | 'PARTY' | 'SERVICE' | 'ADMIN' | 'PUBLIC';
 
 /** The viewer's access class on an object; undefined when the object is not theirs to see. */
 export function viewOf(viewer: Viewer, { userId, objectId }: Owned): View | undefined {

@@ -197,7 +197,7 @@ export class Group<Result> {
   }
 
   async #render(rows: readonly LogRow[]): Promise<Rendered<Result>[]> {
-    const { types } = this.rendering;
+    const { types, isLast } = this.rendering;
     const wanted = types ? rows.filter(({ event }) => types.includes(event.type)) : rows;
     const turn = this.#nextTurn();
     const results = wanted.length > 0 ? await this.rendering.render(wanted.map(toDelivery)) : [];
@@ -206,7 +206,8 @@ export class Group<Result> {
     for (const row of rows) {
       const isWanted = row === wanted[next];
       if (isWanted && next === results.length) break;
-      rendered.push({ result: isWanted ? results[next] : undefined, turn });
+      const result = isWanted ? results[next] : undefined;
+      rendered.push(isLast?.(row.event) ? { result, turn, isLast: true } : { result, turn });
       if (isWanted) next += 1;
     }
     return rendered;

@@ -1,5 +1,5 @@
 import { createBatch } from '../batch.ts';
-import type { Bus, BusMessage } from '../bus/bus.ts';
+import type { Bus, BusMessage, Ephemeral } from '../bus/bus.ts';
 import type { LogRow, TopicHead } from '../log/event.ts';
 import type { Log } from '../log/log.ts';
 import { createFeed, type Feed } from './feed.ts';
@@ -164,6 +164,17 @@ export function createHub({ log, bus, onError, ringBytes = 262_144, repairEveryM
 
     /** Where a topic stands in the database: one query for all that are asked for at about the same time. */
     headOf: async (topic: string): Promise<TopicHead> => (await heads.load(topic)) as TopicHead,
+
+    /** The watched topics of a kind (`stream` of `stream:<id>`) whose heads are known, with those. */
+    *watched(kind: string): Generator<{ readonly topic: string; readonly head: number }> {
+      for (const [topic, { feed }] of feeds)
+        if (feed.started && topic.startsWith(`${kind}:`)) yield { topic, head: feed.head };
+    },
+
+    /** Tells those who watch on this node something that is not kept, and that each node makes by itself. */
+    offer(message: Ephemeral): void {
+      feeds.get(message.topic)?.feed.offer(message);
+    },
 
     /** Reads what a topic is known to lack. */
     catchUp: (topic: string) => repair([topic]),

@@ -5,6 +5,8 @@ export interface Rendered<Result> {
   /** Undefined for an event that is left out. */
   readonly result: Result | undefined;
   readonly turn: number;
+  /** Whether nothing behind it is told. */
+  readonly isLast?: boolean;
 }
 
 /** A part of a topic that was rendered apart, for those who are behind. */

@@ -12,6 +12,8 @@ export interface Rendering<Result> {
   readonly key: string;
   /** Only events of these types; others keep their place in the sequence. Absent: all. */
   readonly types?: readonly string[] | undefined;
+  /** Whether an event is the last that those who watch like this may be told: it has ended their right to more. */
+  readonly isLast?: ((event: LogEvent) => boolean) | undefined;
   /**
    * Renders events that were read together, one after another: a result for each, or, where one of them fails, for
    * those before it. What is left is asked for again.

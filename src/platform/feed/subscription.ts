@@ -63,6 +63,10 @@ export class Subscription<Result> implements Member {
   #toldTurn = 0;
   #shownEphemeral: string | undefined;
   #isReading = false;
+  /** Up to here nothing ends the right of whoever watches: they were found to have it there. */
+  #rightfulAt = 0;
+  /** It was told the last that it may be told. */
+  #wasLast = false;
   #isOver = false;
   #failure: unknown;
   #stopWaiting: (() => void) | undefined;
@@ -108,6 +112,10 @@ export class Subscription<Result> implements Member {
    */
   take(): Result | undefined {
     while (!this.#isOver) {
+      if (this.#wasLast) {
+        this.end();
+        return undefined;
+      }
       if (this.#present !== undefined) return this.#takePresent();
       if (this.#due) return this.#readOn();
       const apart = this.#page?.rendered[this.seq - this.#page.from];
@@ -116,6 +124,7 @@ export class Subscription<Result> implements Member {
         this.seq += 1;
         if (!apart) this.#takenTurn = this.#group.turn;
         this.#toldTurn = next.turn;
+        this.#wasLast = next.isLast === true && this.seq > this.#rightfulAt;
         if (next.result !== undefined) return next.result;
         continue;
       }
@@ -137,6 +146,11 @@ export class Subscription<Result> implements Member {
       if (passing.result !== undefined) return passing.result;
     }
     return undefined;
+  }
+
+  /** Whoever watches may do so with the topic at this sequence: what ended an earlier right before ends nothing. */
+  rightfulAt(seq: number): void {
+    this.#rightfulAt = seq;
   }
 
   /** Gives up what it holds in memory; it is read again when somebody takes it. */
@@ -241,11 +255,14 @@ export class Subscription<Result> implements Member {
   async #passOverGap(): Promise<void> {
     const { log } = this.#feeds;
     const { topic } = this.#feed;
-    const { types } = this.rendering;
+    const { types, isLast } = this.rendering;
     const behind = this.seq;
     const head = (await log.heads([topic])).get(topic) as TopicHead;
     const isNothingMissed =
-      behind < head.trimmedTo && types !== undefined && (await log.lastTrimmed(topic, types)) <= behind;
+      behind < head.trimmedTo &&
+      types !== undefined &&
+      !isLast &&
+      (await log.lastTrimmed(topic, types)) <= behind;
     if (this.seq !== behind) return;
     // It must be there: whoever watches is not told that it has gone.
     if (behind >= head.trimmedTo && behind <= head.head) throw unavailable('The log lacks rows.', 250);
@@ -253,7 +270,8 @@ export class Subscription<Result> implements Member {
       this.seq = head.trimmedTo;
       return;
     }
-    if (!this.#snapshot) throw cursorExpired({ topic, epoch: head.epoch, seq: head.head });
+    // What ends the right to more may lie in the gap: whoever comes back is looked at anew.
+    if (!this.#snapshot || isLast) throw cursorExpired({ topic, epoch: head.epoch, seq: head.head });
     this.seq = head.head;
     this.#due = 'GAP';
     await this.#showPresent('GAP');

@@ -67,13 +67,19 @@ export function createLog({ db, clock, onCommitted }: Dependencies) {
     /**
      * Appends events in the transaction that makes them true. They are written by its last statement,
      * which locks the heads of all topics in sorted order, so that commit order is sequence order.
+     * @returns the ids of the events, in order.
      */
-    append(tx: Transaction, ...events: readonly NewEvent[]): void {
+    append(tx: Transaction, ...events: readonly NewEvent[]): string[] {
       const known = pending.get(tx) ?? [];
       pending.set(tx, known);
-      for (const event of events)
-        known.push({ ...event, id: newId('evt'), occurredAt: new Date(clock.now()) });
+      const stamped = events.map((event) => ({
+        ...event,
+        id: newId('evt'),
+        occurredAt: new Date(clock.now()),
+      }));
+      known.push(...stamped);
       tx.beforeCommit(flush);
+      return stamped.map(({ id }) => id);
     },
 
     /** At most `limit` rows of a topic behind a sequence, in order. */

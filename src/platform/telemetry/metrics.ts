@@ -7,6 +7,8 @@ interface Readings {
   readonly database: () => { open: number; waiting: number };
   readonly bus: () => boolean;
   readonly lightning: () => boolean;
+  readonly backendBalance: () => Promise<number>;
+  readonly liabilities: () => Promise<number>;
   readonly connections: () => number;
   readonly feeds: () => { topics: number; members: number };
   readonly sockets: () => number;
@@ -17,13 +19,13 @@ interface Readings {
 export function createMetrics(readings: Readings) {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  const gauge = (name: string, help: string, read: () => number) =>
+  const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
     new Gauge({
       name,
       help,
       registers: [registry],
-      collect() {
-        this.set(read());
+      async collect() {
+        this.set(await read());
       },
     });
   gauge('satwire_database_connections', 'Open connections to the database.', () => readings.database().open);
@@ -37,6 +39,16 @@ export function createMetrics(readings: Readings) {
   );
   gauge('satwire_lightning_reachable', 'Whether the Lightning node answered the last request.', () =>
     Number(readings.lightning()),
+  );
+  gauge(
+    'satwire_backend_balance_sats',
+    'What the Lightning node holds; NaN while that is not known.',
+    readings.backendBalance,
+  );
+  gauge(
+    'satwire_liabilities_sats',
+    'What is owed to everyone: all that the Lightning node must be able to pay.',
+    readings.liabilities,
   );
   gauge('satwire_connections', 'Open sockets and requests.', readings.connections);
   gauge('satwire_websockets', 'Open WebSockets.', readings.sockets);
@@ -60,6 +72,15 @@ export function createMetrics(readings: Readings) {
       'Operations that turned out to depend on who watches, and are executed for each.',
     ),
     workFailures: counter('satwire_work_failures_total', 'Attempts at durable work that failed.'),
+    inboxFailed: counter(
+      'satwire_inbox_failed_total',
+      'Deliveries and events of the settlement queue that could not be processed, and were set aside.',
+    ),
+    chainGaps: counter('satwire_chain_gaps_total', 'Ranges of block heights of which nothing was delivered.'),
+    settlementQueueGaps: counter(
+      'satwire_settlement_queue_gaps_total',
+      'Times that the settlement queue no longer kept what was still to be read of it.',
+    ),
     unexpectedErrors: counter('satwire_unexpected_errors_total', 'Errors that were masked.'),
   };
 }

@@ -133,8 +133,15 @@ export function createWorkQueue({ db, clock }: { readonly db: Database; readonly
 
     /** When the next free work of these kinds is due or a lease on one ends. */
     async nextDue(kinds: readonly string[]): Promise<Date | undefined> {
+      // Of all that nobody holds, only the first of each kind is looked at; what is held is little.
       const rows = await db.query<{ next: Date | null }>(
-        'SELECT min(greatest(due_at, leased_until)) AS next FROM work WHERE kind = ANY($1::text[])',
+        `SELECT min(each.next) AS next FROM unnest($1::text[]) AS wanted(kind), LATERAL (
+           (SELECT due_at AS next FROM work
+            WHERE kind = wanted.kind AND leased_until IS NULL ORDER BY due_at LIMIT 1)
+           UNION ALL
+           (SELECT greatest(due_at, leased_until) FROM work
+            WHERE kind = wanted.kind AND leased_until IS NOT NULL)
+         ) each`,
         [kinds],
       );
       return rows[0]?.next ?? undefined;

@@ -41,9 +41,10 @@ export function createWorkRunner({ queue, clock, handlers, onError }: Dependenci
   let lookAgain = false;
 
   async function perform(handler: WorkHandler, work: LeasedWork): Promise<void> {
+    // Leased while the runner was being stopped: whoever comes next begins it.
+    if (stopping) return queue.postpone(work, new Date(clock.now()));
     const ending = new AbortController();
     endings.add(ending);
-    if (stopping) ending.abort();
     const renewal = setInterval(() => {
       queue.renew(work, leaseMs).then(
         (isHeld) => isHeld || ending.abort(),

@@ -59,6 +59,7 @@ describe('with a secret', () => {
       expiresAt: new Date(NOW + 60_000),
       issuedAt: new Date(NOW),
       tokenId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      addresses: [],
     });
   });
 
@@ -75,7 +76,50 @@ describe('with a secret', () => {
       roles: ['USER'],
       expiresAt: new Date(NOW + 1000),
       issuedAt: new Date(0),
+      addresses: [],
     });
+  });
+
+  const alice = 'SP2J6ZY48GV1EZ5V2V5RB9MP66SW86PYKKNRV9EJ7';
+
+  it('reads how the subject is called, and its principals', async () => {
+    const issuer = createTokenIssuer({ secret: SECRET, clock });
+    const addresses = [alice, `${alice}.streams-v2`];
+    const token = await issuer.issue({
+      subject: 'alice',
+      roles: [],
+      expiresInSeconds: 60,
+      name: 'Alice',
+      addresses,
+    });
+    expect(await verifier.verify(token)).toMatchObject({ name: 'Alice', addresses });
+  });
+
+  it.each([
+    ['the id of a user', 'usr_AAAAAAAAAAAAAAAAAAAAAA'],
+    ['a principal with something behind it', `${alice} `],
+    ['a principal in small letters', alice.toLowerCase()],
+    ['a contract without a name', `${alice}.`],
+    ['an address of Bitcoin', 'bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq'],
+    ['nothing', ''],
+    ['a number', 7],
+    ['an object', { address: alice }],
+    ['null', null],
+  ])('passes over %s among the principals', async (_what, value) => {
+    const claims = { sub: 'alice', exp: SECONDS + 1, addresses: [value, alice] };
+    expect((await verifier.verify(signByHand(claims))).addresses).toEqual([alice]);
+  });
+
+  it.each(['', 'x'.repeat(65), 7, null, 'a\0b'])('passes over %j as a name', async (name) => {
+    const claims = { sub: 'alice', exp: SECONDS + 1, preferred_username: name };
+    expect(await verifier.verify(signByHand(claims))).not.toHaveProperty('name');
+  });
+
+  it('refuses more principals than anyone has, and what is no list', async () => {
+    for (const addresses of [Array.from({ length: 21 }, () => alice), alice])
+      await expect(
+        verifier.verify(signByHand({ sub: 'alice', exp: SECONDS + 1, addresses })),
+      ).rejects.toMatchObject({ kind: 'INVALID' });
   });
 
   it.each([

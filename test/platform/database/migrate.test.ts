@@ -96,6 +96,38 @@ describe('our migrations', () => {
   });
 });
 
+it('tells of each transfer of the past what it left on its accounts, in a time that grows as their number does', async () => {
+  const until = (name: string) => migrations.findIndex(({ pathname }) => pathname.endsWith(name));
+  await migrate(db, migrations.slice(0, until('0012-wallets.sql')));
+  // As many as would take hours if each were looked for among all.
+  await db.query(
+    `INSERT INTO transfers (key, from_account, to_account, amount_sats, reason, occurred_at)
+     SELECT 'key' || n, CASE WHEN n % 3 = 0 THEN 'wallet:' || n % 7 ELSE 'lightning' END,
+            CASE WHEN n % 3 = 0 THEN 'revenue' ELSE 'wallet:' || n % 7 END,
+            CASE WHEN n % 3 = 0 THEN 1 ELSE 10 END, 'TEST', now()
+     FROM generate_series(1, 30000) n ORDER BY n`,
+  );
+  await migrate(db, migrations);
+  const rows = await db.query<{
+    from: string;
+    to: string;
+    amount: bigint;
+    fromBalance: bigint | null;
+    toBalance: bigint | null;
+  }>(
+    `SELECT from_account AS "from", to_account AS "to", amount_sats AS amount,
+            from_balance AS "fromBalance", to_balance AS "toBalance" FROM transfers ORDER BY id`,
+  );
+  const balances = new Map<string, bigint>();
+  const move = (account: string, change: bigint) => {
+    if (!account.startsWith('wallet:')) return null;
+    balances.set(account, (balances.get(account) ?? 0n) + change);
+    return balances.get(account);
+  };
+  const told = rows.map(({ fromBalance, toBalance }) => [fromBalance, toBalance]);
+  expect(told).toEqual(rows.map(({ from, to, amount }) => [move(from, -amount), move(to, amount)]));
+}, 30_000);
+
 it('applies what has come since', async () => {
   const first = await file('0001-first.sql', 'CREATE TABLE first (id int);\n');
   await migrate(db, [first]);

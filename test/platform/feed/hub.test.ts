@@ -159,6 +159,34 @@ describe('a feed', () => {
   });
 });
 
+describe('what a node makes by itself', () => {
+  it('is offered for the topics of a kind that are watched here, to those who watch them', async () => {
+    const [node, other] = [start(), start()];
+    const [topic, another] = [`clock:${randomUUID()}`, freshTopic()];
+    await node.append(topic, { n: 1 });
+    expect([...node.hub.watched('clock')]).toEqual([]);
+    const { feed, leave } = await node.hub.attach(topic);
+    const elsewhere = await other.hub.attach(topic);
+    const { leave: leaveAnother } = await node.hub.attach(another);
+    expect([...node.hub.watched('clock')]).toEqual([{ topic, head: 1 }]);
+    expect([...node.hub.watched('cl')]).toEqual([]);
+
+    const wakes = countWakes(feed);
+    const event = { id: 'evt_1', type: 'Ticked', version: 1, facts: {}, occurredAt: new Date() };
+    node.hub.offer({ kind: 'EPHEMERAL', topic, seq: 1, event });
+    await until('it to be told', () => wakes() === 1);
+    expect(feed.ephemeral?.event).toBe(event);
+    expect(elsewhere.feed.ephemeral).toBeUndefined();
+
+    for (const each of [leave, leaveAnother, elsewhere.leave]) each();
+    expect([...node.hub.watched('clock')]).toEqual([]);
+    node.hub.offer({ kind: 'EPHEMERAL', topic, seq: 1, event });
+    const later = await node.hub.attach(topic);
+    expect(later.feed.ephemeral).toBeUndefined();
+    later.leave();
+  });
+});
+
 describe('a wake-up that is lost', () => {
   it('is made good when the heads are compared', async () => {
     const node = start();

@@ -11,6 +11,8 @@ it('reads the gauges when it is scraped, and counts what is counted', async () =
     database: () => ({ open: 8, waiting: 2 }),
     bus: () => true,
     lightning: () => false,
+    backendBalance: async () => 34,
+    liabilities: async () => 21,
   });
   metrics.eventsAppended.inc(2);
   metrics.workFailures.inc();
@@ -23,6 +25,8 @@ it('reads the gauges when it is scraped, and counts what is counted', async () =
     'satwire_database_waiting 2',
     'satwire_bus_connected 1',
     'satwire_lightning_reachable 0',
+    'satwire_backend_balance_sats 34',
+    'satwire_liabilities_sats 21',
     'satwire_connections 7',
     'satwire_websockets 4',
     'satwire_waiting_bytes 4096',
@@ -33,6 +37,9 @@ it('reads the gauges when it is scraped, and counts what is counted', async () =
     'satwire_bus_malformed_messages_total 6',
     'satwire_executions_not_shared_total 0',
     'satwire_work_failures_total 1',
+    'satwire_inbox_failed_total 0',
+    'satwire_chain_gaps_total 0',
+    'satwire_settlement_queue_gaps_total 0',
     'satwire_unexpected_errors_total 0',
   ]);
 });

@@ -10,6 +10,8 @@ export interface LnbitsFaults {
   answers: LnbitsAnswers;
   /** How long each answer is held back; ms. */
   delayMs: number;
+  /** What becomes of payments that it is asked to make; `untold` loses its answer, `forgotten` leaves no trace. */
+  payments: 'paid' | 'pending' | 'failed' | 'untold' | 'forgotten';
   /** What is wrong with the invoices that are made. */
   invoices: 'sound' | 'withoutRequest' | 'otherAmount' | 'otherHash' | 'unreadable';
 }
@@ -39,6 +41,7 @@ export function noFaults(): LnbitsFaults {
     refuseSockets: false,
     answers: 'sound',
     delayMs: 0,
+    payments: 'paid',
     invoices: 'sound',
   };
 }

@@ -1,4 +1,4 @@
-import type { FakePayment } from './wallet.ts';
+import type { FakeOutgoing, FakePayment } from './wallet.ts';
 
 /** The published versions that differ in what they say. */
 export type LnbitsVersion = '0.12' | '1.0' | '1.1' | '1.4' | '1.5';
@@ -52,6 +52,23 @@ export function paymentShape(version: LnbitsVersion, payment: FakePayment): obje
       webhookStatus === undefined ? null : version === '1.0' ? webhookStatus : String(webhookStatus),
     ...(booksWhenAsked(version) && { payment_request: bolt11, labels: [], fiat_provider: null }),
   };
+}
+
+/** A payment that the wallet makes, as JSON has it. */
+export function outgoingShape(version: LnbitsVersion, payment: FakeOutgoing): object {
+  const { paymentHash, bolt11, amountMsats, feeMsats, state, createdAt } = payment;
+  const common = {
+    checking_id: paymentHash,
+    payment_hash: paymentHash,
+    wallet_id: walletId,
+    amount: -amountMsats,
+    fee: state === 'success' ? -feeMsats : 0,
+    bolt11,
+    memo: '',
+  };
+  if (version === '0.12')
+    return { ...common, pending: state !== 'success', time: Math.floor(createdAt / 1000) };
+  return { ...common, status: state, created_at: isoTime(createdAt), updated_at: isoTime(createdAt) };
 }
 
 /** The answer to a request for an invoice. */

@@ -24,11 +24,24 @@ export interface FakePayment extends Asked {
   webhookStatus: number | undefined;
 }
 
+/** A payment that the wallet was asked to make. */
+export interface FakeOutgoing {
+  readonly paymentHash: string;
+  readonly bolt11: string;
+  readonly amountMsats: number;
+  readonly createdAt: number;
+  feeMsats: number;
+  state: 'success' | 'pending' | 'failed';
+}
+
 export interface FakeWallet {
+  /** By payment hash. */
+  readonly outgoing: Map<string, FakeOutgoing>;
   /** By payment hash. */
   readonly invoices: Map<string, FakePayment>;
   readonly balanceSats: number;
   create(asked: Asked): FakePayment;
+  now(): number;
   /** Marks a payment as known to LNbits. */
   book(payment: FakePayment): void;
 }
@@ -41,6 +54,8 @@ export function createWallet(clock: Clock): FakeWallet {
   let balanceSats = 0;
   return {
     invoices,
+    outgoing: new Map(),
+    now: () => clock.now(),
     get balanceSats() {
       return balanceSats;
     },
