@@ -61,75 +61,81 @@ interface Dependencies {
 
 const foldStep = 1_000;
 
+/**
+ * Changes accounts, and books the transfers that do it. An account that would go below zero, or that is to give without
+ * ever having had anything, answers no row.
+ */
+const transferSql = `
+  WITH changed AS (
+    INSERT INTO balances AS b (account, balance_sats)
+    SELECT account, greatest(change, 0) FROM unnest($1::text[], $2::bigint[]) AS c(account, change)
+    WHERE change >= 0 OR EXISTS (SELECT 1 FROM balances WHERE account = c.account)
+    ON CONFLICT (account) DO UPDATE
+      SET balance_sats = b.balance_sats + ($2::bigint[])[array_position($1::text[], excluded.account)]
+      WHERE b.balance_sats + ($2::bigint[])[array_position($1::text[], excluded.account)] >= 0
+    RETURNING account, balance_sats
+  ), collected AS (
+    INSERT INTO collected_changes (account, change_sats)
+    SELECT account, change FROM unnest($3::text[], $4::bigint[]) AS c(account, change) WHERE change <> 0
+  ), booked AS (
+    -- Numbered behind the locks of its accounts, so that an account's transfers are in the order of their numbers.
+    INSERT INTO transfers (key, from_account, to_account, amount_sats, reason, from_balance, to_balance, occurred_at)
+    SELECT t.key, t.from_account, t.to_account, t.amount, t.reason,
+           f.balance_sats - t.from_later, o.balance_sats - t.to_later, $12
+    FROM unnest($5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[])
+      AS t(key, from_account, to_account, amount, reason, from_later, to_later)
+    LEFT JOIN changed f ON f.account = t.from_account LEFT JOIN changed o ON o.account = t.to_account
+  )
+  SELECT account, balance_sats AS balance FROM changed`;
+
+const isCollecting = (account: Account) => (collecting as readonly string[]).includes(account);
+
 /** The double-entry ledger. The sum over all accounts is zero at all times. */
 export function createLedger({ clock, onEntry }: Dependencies) {
-  const isCollecting = (account: Account) => (collecting as readonly string[]).includes(account);
-
-  /** Changes accounts in the order of their names; answers the balances of those that have one. */
-  async function apply(tx: Transaction, changes: ReadonlyMap<Account, Sats>): Promise<Map<Account, Sats>> {
-    const sorted = [...changes].sort(([a], [b]) => (a < b ? -1 : 1));
-    const balances = new Map<Account, Sats>();
-    const collected = sorted.filter(([account, change]) => isCollecting(account) && change !== 0n);
-    for (const [account, change] of sorted)
-      if (!isCollecting(account)) balances.set(account, await changeBalance(tx, account, change));
-    if (collected.length > 0)
-      await tx.query(
-        'INSERT INTO collected_changes (account, change_sats) SELECT * FROM unnest($1::text[], $2::bigint[])',
-        [collected.map(([account]) => account), collected.map(([, change]) => change)],
-      );
-    return balances;
-  }
-
-  async function changeBalance(tx: Transaction, account: Account, change: Sats): Promise<Sats> {
-    const [row] = await tx.query<{ balance: Sats }>(
-      change > 0n
-        ? `INSERT INTO balances AS b (account, balance_sats) VALUES ($1, $2)
-           ON CONFLICT (account) DO UPDATE SET balance_sats = b.balance_sats + excluded.balance_sats
-           RETURNING balance_sats AS balance`
-        : `UPDATE balances SET balance_sats = balance_sats + $2 WHERE account = $1 AND balance_sats + $2 >= 0
-           RETURNING balance_sats AS balance`,
-      [account, change],
-    );
-    if (row) return row.balance;
-    if (change === 0n) return 0n;
-    throw new PublicError('INSUFFICIENT_FUNDS', 'The balance is lower than the amount.');
-  }
-
   return {
     /**
-     * Books transfers, all or none; accounts are locked in the order of their names.
+     * Books transfers, all or none, by one statement; accounts are locked in the order of their names.
+     * @returns what is left on each account that has a balance; sats.
      * @throws PublicError INSUFFICIENT_FUNDS when an account that must not would go below zero.
      */
-    async transfer(tx: Transaction, ...transfers: readonly Transfer[]): Promise<void> {
-      if (transfers.length === 0) return;
-      const changes = new Map<Account, Sats>();
-      for (const { from, to, amount } of transfers) {
-        if (amount < 1n) throw new RangeError('A transfer moves at least one sat.');
-        changes.set(from, (changes.get(from) ?? 0n) - amount);
-        changes.set(to, (changes.get(to) ?? 0n) + amount);
+    async transfer(tx: Transaction, ...transfers: readonly Transfer[]): Promise<ReadonlyMap<Account, Sats>> {
+      if (transfers.length === 0) return new Map();
+      const { changes, laters } = changesOf(transfers);
+      const accounts = [...changes.keys()].sort();
+      const [collected, held] = [
+        accounts.filter(isCollecting),
+        accounts.filter((each) => !isCollecting(each)),
+      ];
+      const changeOf = (account: Account) => changes.get(account);
+      const rows = await tx.query<{ account: Account; balance: Sats }>(transferSql, [
+        held,
+        held.map(changeOf),
+        collected,
+        collected.map(changeOf),
+        transfers.map(({ key }) => key),
+        transfers.map(({ from }) => from),
+        transfers.map(({ to }) => to),
+        transfers.map(({ amount }) => amount),
+        transfers.map(({ reason }) => reason),
+        laters.map(({ from }) => from),
+        laters.map(({ to }) => to),
+        new Date(clock.now()),
+      ]);
+      if (rows.length < held.length)
+        throw new PublicError('INSUFFICIENT_FUNDS', 'The balance is lower than the amount.');
+      const balances = new Map(rows.map(({ account, balance }) => [account, balance]));
+      for (const [index, { from, to, amount, reason }] of transfers.entries()) {
+        const later = laters[index] as Later;
+        const entries = [
+          { account: from, change: -amount, later: later.from },
+          { account: to, change: amount, later: later.to },
+        ];
+        for (const { account, change, later } of entries) {
+          const balance = balances.get(account);
+          if (balance !== undefined) onEntry(tx, { account, change, balanceAfter: balance - later, reason });
+        }
       }
-      const booked = withBalances(transfers, await apply(tx, changes));
-      // Behind the locks of its accounts, so that an account's transfers are numbered as they changed it.
-      await tx.query(
-        `INSERT INTO transfers (key, from_account, to_account, amount_sats, reason, from_balance, to_balance, occurred_at)
-         SELECT *, $8 FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[])`,
-        [
-          booked.map(({ key }) => key),
-          booked.map(({ from }) => from),
-          booked.map(({ to }) => to),
-          booked.map(({ amount }) => amount),
-          booked.map(({ reason }) => reason),
-          booked.map(({ fromBalance }) => fromBalance ?? null),
-          booked.map(({ toBalance }) => toBalance ?? null),
-          new Date(clock.now()),
-        ],
-      );
-      for (const { from, to, amount, reason, fromBalance, toBalance } of booked) {
-        if (fromBalance !== undefined)
-          onEntry(tx, { account: from, change: -amount, balanceAfter: fromBalance, reason });
-        if (toBalance !== undefined)
-          onEntry(tx, { account: to, change: amount, balanceAfter: toBalance, reason });
-      }
+      return balances;
     },
 
     /** The balances of accounts that must not go below zero; sats. */
@@ -181,23 +187,22 @@ export function createLedger({ clock, onEntry }: Dependencies) {
   };
 }
 
-type BookedTransfer = Transfer & {
-  readonly fromBalance: Sats | undefined;
-  readonly toBalance: Sats | undefined;
-};
+/** What the transfers behind one still change of its two accounts; sats. */
+interface Later {
+  readonly from: Sats;
+  readonly to: Sats;
+}
 
-/** What each transfer left on its two accounts, told from what all of them have left; undefined on collecting ones. */
-function withBalances(
-  transfers: readonly Transfer[],
-  balances: Map<Account, Sats>,
-): readonly BookedTransfer[] {
-  const backwards = transfers.toReversed().map((transfer) => {
-    const { from, to, amount } = transfer;
-    const fromBalance = balances.get(from);
-    const toBalance = balances.get(to);
-    if (fromBalance !== undefined) balances.set(from, fromBalance + amount);
-    if (toBalance !== undefined) balances.set(to, toBalance - amount);
-    return { ...transfer, fromBalance, toBalance };
+/** What transfers change of each account, and what those behind each of them do. */
+function changesOf(transfers: readonly Transfer[]) {
+  const changes = new Map<Account, Sats>();
+  const changeOf = (account: Account) => changes.get(account) ?? 0n;
+  const laters = transfers.toReversed().map(({ from, to, amount }): Later => {
+    if (amount < 1n) throw new RangeError('A transfer moves at least one sat.');
+    const later = { from: changeOf(from), to: changeOf(to) };
+    changes.set(from, later.from - amount);
+    changes.set(to, later.to + amount);
+    return later;
   });
-  return backwards.toReversed();
+  return { changes, laters: laters.toReversed() };
 }

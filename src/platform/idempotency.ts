@@ -13,6 +13,9 @@ export interface IdempotentRequest {
 
 export type Idempotency = ReturnType<typeof createIdempotency>;
 
+/** How long a key is kept. */
+type Keep = 'FOR_GOOD' | 'SEVEN_DAYS';
+
 const keptMs = 7 * 24 * 3_600_000;
 
 /** Remembers what a request has made, so that sending it again makes nothing. */
@@ -26,6 +29,21 @@ export function createIdempotency({ clock }: { readonly clock: Clock }) {
     if (known && known.inputHash !== hashInput(request.input))
       throw conflict('IDEMPOTENCY_KEY_REUSED', 'The idempotency key was used with another input.');
     return known?.result;
+  }
+
+  /** A statement that claims a key; its parameters are numbered behind as many others. */
+  function claimStatement(
+    { caller, mutation, key, input }: IdempotentRequest,
+    result: unknown,
+    keep: Keep,
+    others: number,
+  ) {
+    const expiresAt = keep === 'FOR_GOOD' ? null : new Date(clock.now() + keptMs);
+    const parameters = [caller, mutation, key, hashInput(input), JSON.stringify(result), expiresAt];
+    const places = parameters.map((_, index) => `$${others + index + 1}`);
+    const sql = `INSERT INTO idempotency_keys (caller, mutation, key, input_hash, result, expires_at)
+      VALUES (${places.join(', ')}) ON CONFLICT DO NOTHING RETURNING 1`;
+    return { sql, parameters };
   }
 
   return {
@@ -44,22 +62,38 @@ export function createIdempotency({ clock }: { readonly clock: Clock }) {
       tx: Transaction,
       request: IdempotentRequest,
       result: Result,
-      keep: 'FOR_GOOD' | 'SEVEN_DAYS' = 'SEVEN_DAYS',
+      keep: Keep = 'SEVEN_DAYS',
     ): Promise<Result | undefined> {
-      const { caller, mutation, key, input } = request;
-      const claimed = await tx.query(
-        `INSERT INTO idempotency_keys (caller, mutation, key, input_hash, result, expires_at)
-         VALUES ($1, $2, $3, $4, $5::jsonb, $6) ON CONFLICT DO NOTHING RETURNING 1`,
-        [
-          caller,
-          mutation,
-          key,
-          hashInput(input),
-          JSON.stringify(result),
-          keep === 'FOR_GOOD' ? null : new Date(clock.now() + keptMs),
-        ],
-      );
+      const { sql, parameters } = claimStatement(request, result, keep, 0);
+      const claimed = await tx.query(sql, parameters);
       return claimed.length > 0 ? undefined : find<Result>(tx, request);
+    },
+
+    /**
+     * As `claim`, by one statement with the first that `lock` sends: one that locks a row of what the request changes.
+     * @returns what `lock` does, beside the earlier result.
+     */
+    async claimLocking<Result, Locked>(
+      tx: Transaction,
+      request: IdempotentRequest,
+      result: Result,
+      lock: (tx: Transaction) => Promise<Locked>,
+      keep: Keep = 'SEVEN_DAYS',
+    ): Promise<{ readonly locked: Locked; readonly earlier: Result | undefined }> {
+      let isNew: boolean | undefined;
+      async function query<Row>(sql: string, parameters: readonly unknown[] = []): Promise<Row[]> {
+        if (isNew !== undefined) return tx.query<Row>(sql, parameters);
+        const claim = claimStatement(request, result, keep, parameters.length);
+        const rows = await tx.query<Row & { readonly isNew: boolean }>(
+          `WITH claimed AS (${claim.sql}), locked AS (${sql})
+           SELECT locked.*, EXISTS (SELECT 1 FROM claimed) AS "isNew" FROM locked`,
+          [...parameters, ...claim.parameters],
+        );
+        isNew = rows[0]?.isNew ?? true;
+        return rows;
+      }
+      const locked = await lock({ ...tx, query });
+      return { locked, earlier: isNew ? undefined : await find<Result>(tx, request) };
     },
 
     /** Forgets keys that are past their time, a bounded number at once; answers whether there may be more. */

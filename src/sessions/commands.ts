@@ -159,20 +159,26 @@ export function createSessions(deps: Dependencies) {
         input: { sessionId, amountSats, memo },
       };
       await db.transaction(async (tx) => {
-        const session = await steps.locked(tx, sessionId);
         // The key of a transfer is kept with it for good.
-        if (await idempotency.claim(tx, request, { sessionId }, 'FOR_GOOD')) return;
+        const { locked: session, earlier } = await idempotency.claimLocking(
+          tx,
+          request,
+          { sessionId },
+          (claiming) => steps.locked(claiming, sessionId),
+          'FOR_GOOD',
+        );
+        if (earlier) return;
         if (session.state === 'PAUSED') throw sessionErrors.paused();
         const low = steps.next(session, 'RUN_LOW');
         const account = `session:${sessionId}` as const;
-        await ledger.transfer(tx, {
+        const balances = await ledger.transfer(tx, {
           key: `debited:${newId('dbt')}`,
           from: account,
           to: 'revenue',
           amount: amountSats,
           reason: 'SESSION_DEBIT',
         });
-        const balanceAfter = await ledger.balance(tx, account);
+        const balanceAfter = balances.get(account) as Sats;
         const paused = runsLow(balanceAfter, limits.minimumSats);
         await steps.save(tx, session, paused ? low : session.state, steps.idleEnd());
         log.append(tx, sessionEvents.debited(session, amountSats, balanceAfter, memo));

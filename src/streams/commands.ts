@@ -62,9 +62,15 @@ export function createStreams(deps: Dependencies) {
     const { id: caller } = requireUser(viewer);
     const request = { caller, mutation, key: idempotencyKey, input: { streamId, ...rest } };
     return db.transaction(async (tx) => {
-      const stream = await steps.locked(tx, streamId);
+      const { locked: stream, earlier } = await idempotency.claimLocking(
+        tx,
+        request,
+        { streamId },
+        (claiming) => steps.locked(claiming, streamId),
+        'FOR_GOOD',
+      );
       // Who was a party when it was done is answered the same again.
-      if (await idempotency.claim(tx, request, { streamId }, 'FOR_GOOD')) return;
+      if (earlier) return;
       if (!may(stream, caller)) throw forbidden();
       const at = steps.positionOf(stream);
       steps.require(stream, at, action);

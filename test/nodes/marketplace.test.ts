@@ -1,7 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { createLedger } from '../../src/money/ledger.ts';
-import { systemClock } from '../../src/platform/clock.ts';
-import type { TestApp } from '../support/app.ts';
 import type { Received } from '../support/clients.ts';
 import {
   buyListing,
@@ -15,19 +12,12 @@ import {
   withdrawFromStream,
 } from '../support/marketplace.ts';
 import { expectMoneyAddsUp } from '../support/money.ts';
-import { type Node, type Nodes, useNodes } from '../support/nodes.ts';
+import { type Node, type Nodes, useNodes, userMaker } from '../support/nodes.ts';
 import { key } from '../support/operations.ts';
 import { until } from '../support/until.ts';
 
 const hourMs = 3_600_000;
 const settlements = `subscription ($streamId: ID!) { settleFinished(streamId: $streamId) { __typename id } }`;
-
-/** Users with wallets, made on a node and funded in the database of both. */
-function peopleOf({ one, db }: Nodes) {
-  const services = { db, ledger: createLedger({ clock: systemClock, onEntry: () => {} }) };
-  const server = { ask: one.ask, token: one.token, services } as Parameters<typeof newPerson>[0];
-  return (sats = 0): Promise<Person> => newPerson(server as TestApp, sats);
-}
 
 const told = (received: Received): string[] =>
   received.events
@@ -42,7 +32,7 @@ async function watching(node: Node, id: string, who: Person): Promise<Received> 
 
 /** Sells a stream on one node, and shows what its parties are told on the other. */
 async function expectSale(nodes: Nodes, sold: Node, watched: Node): Promise<void> {
-  const person = peopleOf(nodes);
+  const person = (sats = 0) => newPerson(userMaker(nodes), sats);
   const [sender, seller, buyer, stranger] = await Promise.all([
     person(hourMs),
     person(),
@@ -106,7 +96,7 @@ describe.each([
 
   it('sells a listing to one of many who come through both nodes', async () => {
     const { one, two, db } = nodes();
-    const person = peopleOf(nodes());
+    const person = (sats = 0) => newPerson(userMaker(nodes()), sats);
     const [sender, seller] = await Promise.all([person(100), person()]);
     const buyers = await Promise.all(Array.from({ length: 20 }, () => person(60)));
     const endsAt = new Date(Date.now() + hourMs);

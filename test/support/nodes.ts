@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
 import { type RedisServer, startRedisServer } from '../../scripts/lib/redis-server.ts';
+import { createLedger } from '../../src/money/ledger.ts';
+import { systemClock } from '../../src/platform/clock.ts';
 import { openPostgres } from '../../src/platform/database/postgres.ts';
+import type { TestApp } from './app.ts';
 import { type Clients, createClients } from './clients.ts';
 import { createTestDatabase } from './postgres.ts';
 import { createServerProcess, type ServerProcess } from './process.ts';
@@ -32,6 +35,15 @@ export function useNodes(env: Record<string, string> = {}): () => Nodes {
   });
   afterAll(() => nodes?.close());
   return () => nodes as Nodes;
+}
+
+/** What makes users of both nodes and fills their wallets, as it does with an app in the tests' own process. */
+export function userMaker({
+  one,
+  db,
+}: Pick<Nodes, 'one' | 'db'>): Pick<TestApp, 'services' | 'token' | 'ask'> {
+  const services = { db, ledger: createLedger({ clock: systemClock, onEntry: () => {} }) };
+  return { ask: one.ask, token: one.token, services: services as unknown as TestApp['services'] };
 }
 
 async function openNodes(env: Record<string, string>) {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Pool, type PoolClient, types } from 'pg';
 import { unavailable } from '../errors.ts';
 import { createDatabase, type Database, type Queryable } from './database.ts';
@@ -108,9 +109,24 @@ export function openPostgres({ url, poolSize, isPatient = false, onError }: Opti
 function queryable(client: PoolClient): Queryable {
   return {
     async query<Row>(sql: string, parameters: readonly unknown[] = []) {
-      return (await client.query(sql, [...parameters])).rows as Row[];
+      const values = [...parameters];
+      const { rows } = await client.query({ text: sql, values, ...(values.length > 0 && nameOf(sql)) });
+      return rows as Row[];
     },
   };
+}
+
+/** Statements by their text, as each connection prepares them: planning costs more than most of them. */
+const names = new Map<string, { readonly name: string }>();
+/** A connection keeps what it has prepared: what comes behind so many texts is planned each time. */
+const mostNames = 500;
+
+function nameOf(sql: string): { readonly name: string } | undefined {
+  const known = names.get(sql);
+  if (known || names.size >= mostNames) return known;
+  const name = { name: createHash('sha256').update(sql).digest('base64url') };
+  names.set(sql, name);
+  return name;
 }
 
 /** As PGlite gives them: int8 as bigint, the rest as pg does by itself. */
