@@ -20,12 +20,12 @@ import { startPostgres } from './lib/postgres-server.ts';
  * timers, with ever more streams in the database.
  */
 const CONNECTIONS = 16;
-const ROUNDS = 3;
+const ROUNDS = 5;
 const ROUND_MS = 3_000;
 const OBJECTS = 64;
-const STREAMS: number[] = [];
+const STREAMS = [1_000, 100_000, 1_000_000];
 
-const postgres = await startPostgres(dirname(ensureInitdb() as string));
+const postgres = await startPostgres(dirname(ensureInitdb() as string), true);
 await postgres.administer('CREATE DATABASE commands');
 const dataDir = await mkdtemp(join(tmpdir(), 'satwire-commands-'));
 const app = await startApp(

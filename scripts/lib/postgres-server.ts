@@ -38,8 +38,11 @@ export async function runStatement(url: string, sql: string): Promise<void> {
   }
 }
 
-/** Runs initdb and starts Postgres with the programs of a folder; waits until it answers. */
-export async function startPostgres(programs: string): Promise<PostgresServer> {
+/**
+ * Runs initdb and starts Postgres with the programs of a folder; waits until it answers. It has to outlive its own
+ * processes, and the machine only where it is durable, as one that holds money is.
+ */
+export async function startPostgres(programs: string, isDurable = false): Promise<PostgresServer> {
   const folder = await mkdtemp(join(tmpdir(), 'satwire-postgres-'));
   const user = unprivileged();
   if (user.uid !== undefined) await chown(folder, user.uid, user.gid);
@@ -53,9 +56,8 @@ export async function startPostgres(programs: string): Promise<PostgresServer> {
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
     max_connections: 400,
-    // It has to outlive its own processes, and not the machine.
-    fsync: 'off',
-    full_page_writes: 'off',
+    fsync: isDurable ? 'on' : 'off',
+    full_page_writes: isDurable ? 'on' : 'off',
     log_min_messages: 'panic',
   };
   let running: ChildProcess | undefined;

@@ -61,33 +61,6 @@ interface Dependencies {
 
 const foldStep = 1_000;
 
-/**
- * Changes accounts, and books the transfers that do it. An account that would go below zero, or that is to give without
- * ever having had anything, answers no row.
- */
-const transferSql = `
-  WITH changed AS (
-    INSERT INTO balances AS b (account, balance_sats)
-    SELECT account, greatest(change, 0) FROM unnest($1::text[], $2::bigint[]) AS c(account, change)
-    WHERE change >= 0 OR EXISTS (SELECT 1 FROM balances WHERE account = c.account)
-    ON CONFLICT (account) DO UPDATE
-      SET balance_sats = b.balance_sats + ($2::bigint[])[array_position($1::text[], excluded.account)]
-      WHERE b.balance_sats + ($2::bigint[])[array_position($1::text[], excluded.account)] >= 0
-    RETURNING account, balance_sats
-  ), collected AS (
-    INSERT INTO collected_changes (account, change_sats)
-    SELECT account, change FROM unnest($3::text[], $4::bigint[]) AS c(account, change) WHERE change <> 0
-  ), booked AS (
-    -- Numbered behind the locks of its accounts, so that an account's transfers are in the order of their numbers.
-    INSERT INTO transfers (key, from_account, to_account, amount_sats, reason, from_balance, to_balance, occurred_at)
-    SELECT t.key, t.from_account, t.to_account, t.amount, t.reason,
-           f.balance_sats - t.from_later, o.balance_sats - t.to_later, $12
-    FROM unnest($5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[])
-      AS t(key, from_account, to_account, amount, reason, from_later, to_later)
-    LEFT JOIN changed f ON f.account = t.from_account LEFT JOIN changed o ON o.account = t.to_account
-  )
-  SELECT account, balance_sats AS balance FROM changed`;
-
 const isCollecting = (account: Account) => (collecting as readonly string[]).includes(account);
 
 /** The double-entry ledger. The sum over all accounts is zero at all times. */
@@ -101,26 +74,10 @@ export function createLedger({ clock, onEntry }: Dependencies) {
     async transfer(tx: Transaction, ...transfers: readonly Transfer[]): Promise<ReadonlyMap<Account, Sats>> {
       if (transfers.length === 0) return new Map();
       const { changes, laters } = changesOf(transfers);
-      const accounts = [...changes.keys()].sort();
-      const [collected, held] = [
-        accounts.filter(isCollecting),
-        accounts.filter((each) => !isCollecting(each)),
-      ];
-      const changeOf = (account: Account) => changes.get(account);
-      const rows = await tx.query<{ account: Account; balance: Sats }>(transferSql, [
-        held,
-        held.map(changeOf),
-        collected,
-        collected.map(changeOf),
-        transfers.map(({ key }) => key),
-        transfers.map(({ from }) => from),
-        transfers.map(({ to }) => to),
-        transfers.map(({ amount }) => amount),
-        transfers.map(({ reason }) => reason),
-        laters.map(({ from }) => from),
-        laters.map(({ to }) => to),
-        new Date(clock.now()),
-      ]);
+      const held = [...changes.keys()].filter((account) => !isCollecting(account)).sort();
+      const rows = await tx.query<{ account: Account; balance: Sats }>(
+        ...transferStatement(transfers, changes, laters, held, new Date(clock.now())),
+      );
       if (rows.length < held.length)
         throw new PublicError('INSUFFICIENT_FUNDS', 'The balance is lower than the amount.');
       const balances = new Map(rows.map(({ account, balance }) => [account, balance]));
@@ -205,4 +162,61 @@ function changesOf(transfers: readonly Transfer[]) {
     return later;
   });
   return { changes, laters: laters.toReversed() };
+}
+
+/**
+ * One statement that changes accounts and books the transfers that do it. The accounts are changed one behind the
+ * other; one that would go below zero, or that is to give without ever having had anything, answers no row.
+ */
+function transferStatement(
+  transfers: readonly Transfer[],
+  changes: ReadonlyMap<Account, Sats>,
+  laters: readonly Later[],
+  held: readonly Account[],
+  occurredAt: Date,
+): [string, unknown[]] {
+  const parameters: unknown[] = [occurredAt];
+  const place = (value: unknown, type: 'text' | 'bigint') => `$${parameters.push(value)}::${type}`;
+
+  const changed = held.map((account, index) => {
+    const change = changes.get(account) as Sats;
+    const [name, by] = [place(account, 'text'), place(change, 'bigint')];
+    const isNext = index === 0 ? 'true' : `EXISTS (SELECT 1 FROM changed${index - 1})`;
+    return `changed${index} AS (${
+      change < 0n
+        ? `UPDATE balances SET balance_sats = balance_sats + ${by}
+           WHERE account = ${name} AND balance_sats + ${by} >= 0 AND ${isNext}`
+        : `INSERT INTO balances AS b (account, balance_sats) SELECT ${name}, ${by} WHERE ${isNext}
+           ON CONFLICT (account) DO UPDATE SET balance_sats = b.balance_sats + excluded.balance_sats`
+    } RETURNING account, balance_sats)`;
+  });
+
+  const balance = (account: Account, later: Sats) =>
+    isCollecting(account)
+      ? 'NULL::bigint'
+      : `(SELECT balance_sats FROM changed${held.indexOf(account)}) - ${place(later, 'bigint')}`;
+  // Behind the locks of its accounts, so that an account's transfers are numbered as they changed it.
+  const booked = transfers.map(({ key, from, to, amount, reason }, index) => {
+    const names = [key, from, to].map((name) => place(name, 'text'));
+    const { from: fromLater, to: toLater } = laters[index] as Later;
+    const balances = [balance(from, fromLater), balance(to, toLater)];
+    return `(${[...names, place(amount, 'bigint'), place(reason, 'text'), ...balances, '$1'].join(', ')})`;
+  });
+  const parts = [
+    ...changed,
+    `booked AS (
+       INSERT INTO transfers (key, from_account, to_account, amount_sats, reason, from_balance, to_balance, occurred_at)
+       VALUES ${booked.join(', ')}
+     )`,
+  ];
+  const collected = [...changes].filter(([account, change]) => isCollecting(account) && change !== 0n);
+  if (collected.length > 0)
+    parts.push(`collected AS (
+       INSERT INTO collected_changes (account, change_sats)
+       VALUES ${collected.map(([account, change]) => `(${place(account, 'text')}, ${place(change, 'bigint')})`).join(', ')}
+     )`);
+  // Last, so that there is an answer even when money moves between collecting accounts alone.
+  const none = 'SELECT NULL::text, NULL::bigint WHERE false';
+  const answers = held.map((_, index) => `SELECT account, balance_sats AS balance FROM changed${index}`);
+  return [`WITH ${parts.join(', ')} ${[...answers, none].join(' UNION ALL ')}`, parameters];
 }

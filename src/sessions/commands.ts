@@ -180,7 +180,7 @@ export function createSessions(deps: Dependencies) {
         });
         const balanceAfter = balances.get(account) as Sats;
         const paused = runsLow(balanceAfter, limits.minimumSats);
-        await steps.save(tx, session, paused ? low : session.state, steps.idleEnd());
+        steps.save(tx, session, paused ? low : session.state, steps.idleEnd());
         log.append(tx, sessionEvents.debited(session, amountSats, balanceAfter, memo));
         if (paused) log.append(tx, sessionEvents.paused(session, balanceAfter));
       });

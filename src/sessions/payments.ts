@@ -35,7 +35,7 @@ export function handleSessionInvoices(deps: Dependencies, steps: SessionSteps): 
     );
     if (state) {
       const expiresAt = steps.idleEnd();
-      await steps.save(tx, session, state, expiresAt);
+      steps.save(tx, session, state, expiresAt);
       await queue.schedule(tx, expiryWork, session.id, expiresAt);
       log.append(tx, sessionEvents.activated(session, invoice.amountSats));
     }
@@ -55,7 +55,7 @@ export function handleSessionInvoices(deps: Dependencies, steps: SessionSteps): 
       state && { account, reason: 'SESSION_TOP_UP' },
     );
     if (state) {
-      await steps.save(tx, session, state, steps.idleEnd());
+      steps.save(tx, session, state, steps.idleEnd());
       log.append(tx, sessionEvents.toppedUp(session, invoice.amountSats, balanceAfter));
     }
     if (returned) log.append(tx, sessionEvents.paymentReturned(session, returned));

@@ -3,6 +3,7 @@ import type { Sats } from '../money/sats.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Transaction } from '../platform/database/database.ts';
 import { forbidden } from '../platform/errors.ts';
+import type { Log } from '../platform/log/log.ts';
 import type { WorkQueue } from '../platform/work/queue.ts';
 import { sessionErrors } from './errors.ts';
 import { nextState, type SessionAction, type SessionState } from './machine.ts';
@@ -12,6 +13,7 @@ export type SessionSteps = ReturnType<typeof createSessionSteps>;
 
 interface Dependencies {
   readonly clock: Clock;
+  readonly log: Log;
   readonly ledger: Ledger;
   readonly queue: WorkQueue;
   /** Without a payment or a debit for this long a session expires; seconds. */
@@ -22,7 +24,7 @@ interface Dependencies {
 export const expiryWork = 'session.expiry';
 
 /** What commands and payments do to a session, within their transactions. */
-export function createSessionSteps({ clock, ledger, queue, idleSeconds }: Dependencies) {
+export function createSessionSteps({ clock, log, ledger, queue, idleSeconds }: Dependencies) {
   const steps = {
     /** When a session that is used now expires. */
     idleEnd: () => new Date(clock.now() + idleSeconds * 1000),
@@ -41,18 +43,14 @@ export function createSessionSteps({ clock, ledger, queue, idleSeconds }: Depend
       return state;
     },
 
-    async save(
-      tx: Transaction,
-      session: Session,
-      state: SessionState,
-      expiresAt: Date | null,
-    ): Promise<void> {
-      await tx.query('UPDATE sessions SET state = $2, expires_at = $3, updated_at = $4 WHERE id = $1', [
+    /** Stores what has become of a session, with the events that say so: once in a transaction. */
+    save(tx: Transaction, session: Session, state: SessionState, expiresAt: Date | null): void {
+      log.change(
+        tx,
         session.id,
-        state,
-        expiresAt,
-        new Date(clock.now()),
-      ]);
+        'UPDATE sessions SET state = $2, expires_at = $3, updated_at = $4 WHERE id = $1',
+        [session.id, state, expiresAt, new Date(clock.now())],
+      );
     },
 
     /**
@@ -71,7 +69,7 @@ export function createSessionSteps({ clock, ledger, queue, idleSeconds }: Depend
           amount,
           reason: 'SESSION_ENDED',
         });
-      await steps.save(tx, session, state, null);
+      steps.save(tx, session, state, null);
       await queue.cancel(tx, expiryWork, session.id);
       return amount;
     },

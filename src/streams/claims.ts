@@ -45,7 +45,7 @@ export function createStreamClaims({ log, steps }: Dependencies) {
       const at = steps.positionOf(stream);
       if (stream.sender === to) throw streamErrors.wrongState(stateAt(stream, at));
       const passed = { ...stream, recipient: to };
-      await steps.save(tx, passed, at);
+      steps.save(tx, passed, at);
       log.append(tx, streamEvents.transferred(passed, stream.recipient, to));
     },
   };

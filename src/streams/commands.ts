@@ -132,7 +132,7 @@ export function createStreams(deps: Dependencies) {
         });
         const stream = (await lockStream(tx, streamId)) as Stream;
         const at = steps.positionOf(stream);
-        await steps.save(tx, stream, at);
+        steps.save(tx, stream, at);
         await steps.schedule(tx, stream, at);
         log.append(tx, streamEvents.created(stream, amountSats));
         return { streamId };
@@ -191,7 +191,7 @@ export function createStreams(deps: Dependencies) {
     pause(viewer: Viewer, input: Request): Promise<void> {
       return asParty(viewer, 'pauseStream', 'PAUSE', input, isSender, async (tx, stream, at) => {
         const paused = { ...stream, pausedAt: at };
-        await steps.save(tx, paused, at);
+        steps.save(tx, paused, at);
         await steps.schedule(tx, paused, at);
         log.append(tx, streamEvents.paused(paused, vestedAt(paused, at)));
       });
@@ -201,7 +201,7 @@ export function createStreams(deps: Dependencies) {
     resume(viewer: Viewer, input: Request): Promise<void> {
       return asParty(viewer, 'resumeStream', 'RESUME', input, isSender, async (tx, stream, at) => {
         const resumed = resumedAt(stream as Stream & { pausedAt: number }, at);
-        await steps.save(tx, resumed, at);
+        steps.save(tx, resumed, at);
         await steps.schedule(tx, resumed, at);
         const endsAt = resumed.clock === 'TIME' ? new Date(resumed.ends) : null;
         log.append(tx, streamEvents.resumed(resumed, endsAt));
@@ -238,7 +238,7 @@ export function createStreams(deps: Dependencies) {
           refundedSats: split.refund,
           feeSats: split.fee,
         };
-        await steps.save(tx, cancelled, at);
+        steps.save(tx, cancelled, at);
         await steps.schedule(tx, cancelled, at);
         log.append(tx, streamEvents.cancelled(cancelled, split, stream.sender));
       });

@@ -18,8 +18,6 @@ interface Dependencies {
 /** A mirrored stream is one of a number and of a creation: another fork may have created another one. */
 const keyOf = ({ entity, txHash }: MirroredEvent) => `${entity}@${txHash}`;
 
-const isCreation = ({ name }: MirroredEvent) => name === 'stream-created';
-
 const isSame = (one: MirroredEvent, other: MirroredEvent | undefined) =>
   other !== undefined && keyOf(one) === keyOf(other);
 
@@ -116,8 +114,9 @@ export function createStreamMirror({ log, clock }: Dependencies): Mirror {
 
       const [first] = now;
       const last = now.at(-1)?.stream;
-      const undoneCreation = removed.find((event) => isCreation(event) && !isSame(event, first?.event));
-      const undoneId = undoneCreation && (await undo(tx, undoneCreation));
+      // The one that counted, of the creations of a number: a contract that makes it again is not heard.
+      const creation = was[0]?.event;
+      const undoneId = creation && !isSame(creation, first?.event) ? await undo(tx, creation) : undefined;
       const id = first && last && (await write(tx, first.event, last));
 
       for (const event of removed) {

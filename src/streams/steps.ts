@@ -52,11 +52,16 @@ export function createStreamSteps({ clock, log, ledger, queue, rules }: Dependen
       if (!allows(state, action)) throw streamErrors.wrongState(state);
     },
 
-    /** Stores what has changed, with the state that it leads to, and when something happens by itself. */
-    async save(tx: Transaction, stream: Stream, at: number): Promise<void> {
+    /**
+     * Stores what has changed, with the state that it leads to, and when something happens by itself: once in a
+     * transaction.
+     */
+    save(tx: Transaction, stream: Stream, at: number): void {
       const due = nextDue(stream, at);
       const byBlock = stream.clock === 'BLOCK';
-      await tx.query(
+      log.change(
+        tx,
+        stream.id,
         `UPDATE streams SET state = $2, ends = $3, paused_at = $4, paused_total = $5, withdrawn_sats = $6,
            refunded_sats = $7, fee_sats = $8, cancelled_vested_sats = $9, due_block = $10, recipient = $11,
            updated_at = $12 WHERE id = $1`,
@@ -95,7 +100,7 @@ export function createStreamSteps({ clock, log, ledger, queue, rules }: Dependen
         reason,
       });
       const paid = { ...stream, withdrawnSats: stream.withdrawnSats + amount };
-      await steps.save(tx, paid, at);
+      steps.save(tx, paid, at);
       if (stateAt(paid, at) === 'DEPLETED') await steps.schedule(tx, paid, at);
       return paid;
     },
@@ -122,7 +127,7 @@ export function createStreamSteps({ clock, log, ledger, queue, rules }: Dependen
         await steps.settle(tx, stream, at, null);
         return null;
       }
-      if (stateAt(stream, at) !== stream.state) await steps.save(tx, stream, at);
+      if (stateAt(stream, at) !== stream.state) steps.save(tx, stream, at);
       return nextDue(stream, at);
     },
   };

@@ -150,6 +150,15 @@ describe('a transfer', () => {
   });
 });
 
+it('moves money between collecting accounts, which have no balance to answer', async () => {
+  const before = await ledger.all(db());
+  const left = await db().transaction((tx) => ledger.transfer(tx, transfer('lightning', 'revenue', 6n)));
+  const after = await ledger.all(db());
+  expect(left).toEqual(new Map());
+  expect(after.get('lightning')).toBe((before.get('lightning') ?? 0n) - 6n);
+  expect(after.get('revenue')).toBe((before.get('revenue') ?? 0n) + 6n);
+});
+
 it('answers the balances of several accounts, and leaves out those that never had anything', async () => {
   const [one, other, never]: Account[] = [`session:${fresh()}`, `job:${fresh()}`, `wallet:${fresh()}`];
   await book(transfer('lightning', one!, 3n), transfer('lightning', other!, 4n));

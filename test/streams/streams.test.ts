@@ -15,6 +15,7 @@ import {
   watchSettlements,
   watchStream,
 } from '../support/streams.ts';
+import { until } from '../support/until.ts';
 import { createUser, walletOf } from '../support/wallets.ts';
 
 const hourMs = 3_600_000;
@@ -310,11 +311,13 @@ describe('pausing', () => {
     expect(await seenByRecipient.event('StreamResumed')).toMatchObject({ endsAt });
     clock.advance(4 * hourMs);
     expect(await run('settleStream', sender)).toMatchObject({ vestedSats: 600, withdrawnSats: 600 });
+    await until('the second settlement to be told', () => typesOf(seenByRecipient).length === 5);
     expect(typesOf(seenByRecipient)).toEqual([
       'StreamPaused',
       'StreamWithdrawn',
       'StreamSettled',
       'StreamResumed',
+      'StreamSettled',
     ]);
   });
 });

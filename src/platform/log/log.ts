@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { Database, Transaction } from '../database/database.ts';
+import { setOf } from '../database/sets.ts';
 import { newId } from '../ids.ts';
 import { createWorkQueue } from '../work/queue.ts';
 import { encodeCursor } from './cursor.ts';
@@ -36,7 +37,7 @@ interface Dependencies {
 
 /** The append-only log: each topic numbered gaplessly from 1, in commit order. */
 export function createLog({ db, clock, onCommitted }: Dependencies) {
-  const pending = new WeakMap<Transaction, StampedEvent[]>();
+  const pending = new WeakMap<Transaction, Pending>();
   // Nothing waits for its work at once: the runner looks for what is due each second by itself.
   const queue = createWorkQueue({ db, clock });
 
@@ -56,8 +57,15 @@ export function createLog({ db, clock, onCommitted }: Dependencies) {
     );
   }
 
+  function pendingOf(tx: Transaction): Pending {
+    const known = pending.get(tx) ?? { events: [], changes: new Map() };
+    pending.set(tx, known);
+    tx.beforeCommit(flush);
+    return known;
+  }
+
   async function flush(tx: Transaction): Promise<void> {
-    const rows = await insertEvents(tx, pending.get(tx) as StampedEvent[]);
+    const rows = await insertEvents(tx, pendingOf(tx));
     for (const { topic, seq } of rows)
       if (seq % trimEvery === 0) await queue.schedule(tx, trimWork, topic, new Date(clock.now()));
     tx.afterCommit(() => onCommitted(rows));
@@ -70,16 +78,23 @@ export function createLog({ db, clock, onCommitted }: Dependencies) {
      * @returns the ids of the events, in order.
      */
     append(tx: Transaction, ...events: readonly NewEvent[]): string[] {
-      const known = pending.get(tx) ?? [];
-      pending.set(tx, known);
       const stamped = events.map((event) => ({
         ...event,
         id: newId('evt'),
         occurredAt: new Date(clock.now()),
       }));
-      known.push(...stamped);
-      tx.beforeCommit(flush);
+      pendingOf(tx).events.push(...stamped);
       return stamped.map(({ id }) => id);
+    },
+
+    /**
+     * Changes a row by the statement that writes the events, which saves a statement of its own. `row` names it:
+     * nothing else of the transaction may change it, or read it behind this.
+     */
+    change(tx: Transaction, row: string, sql: string, parameters: readonly unknown[]): void {
+      const { changes } = pendingOf(tx);
+      if (changes.has(row)) throw new Error(`${row} is changed already.`);
+      changes.set(row, { sql, parameters });
     },
 
     /** At most `limit` rows of a topic behind a sequence, in order. */
@@ -156,46 +171,76 @@ function toLogRow(row: RawRow): LogRow {
   return { topic, epoch, seq: Number(seq), event };
 }
 
+/** A statement whose parameters are numbered from $1. */
+interface Statement {
+  readonly sql: string;
+  readonly parameters: readonly unknown[];
+}
+
+/** What a transaction writes by its last statement. */
+interface Pending {
+  readonly events: StampedEvent[];
+  readonly changes: Map<string, Statement>;
+}
+
+/** A statement as a part of one that has parameters already, to which it adds its own. */
+function partOf(parameters: unknown[], { sql, parameters: own }: Statement): string {
+  const before = parameters.length;
+  parameters.push(...own);
+  return sql.replaceAll(/\$(\d+)/g, (_, place) => `$${before + Number(place)}`);
+}
+
 type StampedEvent = NewEvent & { readonly id: string; readonly occurredAt: Date };
 
-/** One statement: raises each head by its number of events, in sorted order, and inserts the rows. */
-async function insertEvents(tx: Transaction, events: readonly StampedEvent[]): Promise<LogRow[]> {
+/** One statement: raises each head by its number of events, in sorted order, inserts the rows and does the changes. */
+async function insertEvents(tx: Transaction, { events, changes }: Pending): Promise<LogRow[]> {
   const placements = new Map<string, StampedEvent[]>();
   for (const event of events)
     for (const topic of event.topics) placements.set(topic, [...(placements.get(topic) ?? []), event]);
-  const stored = events.map((event) => ({
-    id: event.id,
-    type: event.type,
-    version: event.version ?? 1,
-    facts: event.facts,
-    occurred_at: event.occurredAt,
-  }));
+  const sorted = [...placements].sort(([a], [b]) => (a < b ? -1 : 1));
+  const parameters: unknown[] = [];
+  const changed = [...changes.values()].map(
+    (change, index) => `change${index} AS (${partOf(parameters, change)})`,
+  );
+  const raised = setOf(
+    parameters,
+    'r',
+    { topic: 'text', count: 'bigint' },
+    sorted.map(([topic, { length }]) => ({ topic, count: length })),
+  );
+  const stored = setOf(
+    parameters,
+    'e',
+    { id: 'text', type: 'text', version: 'int', facts: 'jsonb', occurred_at: 'timestamptz' },
+    events.map(({ id, type, version = 1, facts, occurredAt }) => ({
+      ...{ id, type, version, facts, occurred_at: occurredAt },
+    })),
+  );
+  const placed = setOf(
+    parameters,
+    'p',
+    { topic: 'text', event_id: 'text', back: 'bigint' },
+    sorted.flatMap(([topic, each]) =>
+      each.map(({ id }, index) => ({ topic, event_id: id, back: each.length - 1 - index })),
+    ),
+  );
   const heads = await tx.query<{ topic: string; epoch: string; head: bigint }>(
-    `WITH placements AS (
-       SELECT * FROM jsonb_to_recordset($2::jsonb) AS p(topic text, event_id text, back int)
-     ), heads AS (
-       INSERT INTO topics AS t (topic, epoch, head)
-       SELECT p.topic, (SELECT epoch FROM database_info), count(*) FROM placements p
-       GROUP BY p.topic ORDER BY p.topic
-       ON CONFLICT (topic) DO UPDATE SET head = t.head + excluded.head
-       RETURNING topic, epoch, head
-     ), stored AS (
-       INSERT INTO events (id, type, version, facts, occurred_at)
-       SELECT * FROM jsonb_to_recordset($1::jsonb)
-         AS e(id text, type text, version int, facts jsonb, occurred_at timestamptz)
-     ), placed AS (
-       INSERT INTO topic_events (topic, seq, event_id)
-       SELECT h.topic, h.head - p.back, p.event_id FROM placements p JOIN heads h ON h.topic = p.topic
-     )
+    `WITH ${[
+      ...changed,
+      `heads AS (
+         INSERT INTO topics AS t (topic, epoch, head)
+         SELECT r.topic, (SELECT epoch FROM database_info), r.count FROM ${raised}
+         ON CONFLICT (topic) DO UPDATE SET head = t.head + excluded.head
+         RETURNING topic, epoch, head
+       )`,
+      `stored AS (INSERT INTO events (id, type, version, facts, occurred_at) SELECT * FROM ${stored})`,
+      `placed AS (
+         INSERT INTO topic_events (topic, seq, event_id)
+         SELECT p.topic, h.head - p.back, p.event_id FROM ${placed} JOIN heads h ON h.topic = p.topic
+       )`,
+    ].join(', ')}
      SELECT topic, epoch, head FROM heads`,
-    [
-      JSON.stringify(stored),
-      JSON.stringify(
-        [...placements].flatMap(([topic, placed]) =>
-          placed.map((event, index) => ({ topic, event_id: event.id, back: placed.length - 1 - index })),
-        ),
-      ),
-    ],
+    parameters,
   );
   return heads.flatMap(({ topic, epoch, head }) => {
     const placed = placements.get(topic) as StampedEvent[];
