@@ -19,4 +19,6 @@ export const migrations: readonly URL[] = [
   './treasury/0017-treasury.sql',
   './inbox/0018-inbox.sql',
   './platform/work/0019-work-held.sql',
+  './streams/0020-streams-held.sql',
+  './money/0021-collected-changes.sql',
 ].map((path) => new URL(path, import.meta.url));

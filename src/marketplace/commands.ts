@@ -8,10 +8,11 @@ import type { Idempotency } from '../platform/idempotency.ts';
 import { newId } from '../platform/ids.ts';
 import type { Log } from '../platform/log/log.ts';
 import type { Streams } from '../streams/commands.ts';
+import type { Stream } from '../streams/queries.ts';
 import { listingErrors } from './errors.ts';
 import { listingEvents } from './events.ts';
 import { splitPrice } from './machine.ts';
-import { type Listing, listingsByIds } from './queries.ts';
+import { type Listing, listingsByIds, lockListing } from './queries.ts';
 import { createListingRule } from './rule.ts';
 import { createListingSteps } from './steps.ts';
 
@@ -40,20 +41,38 @@ export function createMarketplace(deps: Dependencies) {
   const steps = createListingSteps({ clock });
   streams.addRule(createListingRule({ log, steps }));
 
+  /** A listing that is sold here, as it was a moment ago. */
+  async function offered(
+    tx: Transaction,
+    listingId: string,
+  ): Promise<Listing & { readonly streamId: string }> {
+    const [listing] = await listingsByIds(tx, [listingId]);
+    if (!listing) throw forbidden();
+    if (listing.origin !== 'SATWIRE') throw listingErrors.mirrored();
+    return listing as Listing & { streamId: string };
+  }
+
+  /** Locks a listing, behind its stream, as everywhere. */
+  async function locked(tx: Transaction, { id, streamId }: Listing & { readonly streamId: string }) {
+    const stream = await streams.claims.lock(tx, streamId);
+    return { stream, listing: (await lockListing(tx, id)) as Listing };
+  }
+
   /** Does something to a listing for its seller, in one transaction; a repeated request does nothing. */
   function asSeller(
     viewer: Viewer,
     mutation: string,
     { listingId, idempotencyKey, ...rest }: Request & { readonly priceSats?: Sats },
-    work: (tx: Transaction, listing: Listing) => Promise<void>,
+    work: (tx: Transaction, listing: Listing, stream: Stream) => Promise<void>,
   ): Promise<void> {
     const { id: caller } = requireUser(viewer);
     const request = { caller, mutation, key: idempotencyKey, input: { listingId, ...rest } };
     return db.transaction(async (tx) => {
-      const listing = await steps.locked(tx, listingId);
-      if (listing.seller !== caller) throw forbidden();
+      const known = await offered(tx, listingId);
+      if (known.seller !== caller) throw forbidden();
+      const { listing, stream } = await locked(tx, known);
       if (await idempotency.claim(tx, request, { listingId }, 'FOR_GOOD')) return;
-      await work(tx, listing);
+      await work(tx, listing, stream);
     });
   }
 
@@ -83,13 +102,12 @@ export function createMarketplace(deps: Dependencies) {
         if (stream.recipient !== seller) throw forbidden();
         // Refused here when nothing is left that could be passed on.
         streams.claims.remainingOf(stream);
-        const made = await tx.query(
+        streams.claims.hold(tx, stream);
+        await tx.query(
           `INSERT INTO listings (id, origin, stream_id, seller, price_sats, state, created_at, updated_at)
-           VALUES ($1, 'SATWIRE', $2, $3, $4, 'ACTIVE', $5, $5)
-           ON CONFLICT (stream_id) WHERE state = 'ACTIVE' AND origin = 'SATWIRE' DO NOTHING RETURNING 1`,
+           VALUES ($1, 'SATWIRE', $2, $3, $4, 'ACTIVE', $5, $5)`,
           [listingId, streamId, seller, priceSats, new Date(clock.now())],
         );
-        if (made.length === 0) throw listingErrors.listed();
         log.append(tx, listingEvents.created({ id: listingId, seller }, priceSats));
         return { listingId };
       });
@@ -105,8 +123,9 @@ export function createMarketplace(deps: Dependencies) {
 
     /** Withdraws the offer. @throws PublicError FORBIDDEN, CONFLICT (INVALID_STATE, TAKEN). */
     cancel(viewer: Viewer, input: Request): Promise<void> {
-      return asSeller(viewer, 'cancelListing', input, async (tx, listing) => {
+      return asSeller(viewer, 'cancelListing', input, async (tx, listing, stream) => {
         await steps.advance(tx, listing, 'CANCEL');
+        streams.claims.release(tx, stream);
         log.append(tx, listingEvents.cancelled(listing, null));
       });
     },
@@ -129,17 +148,13 @@ export function createMarketplace(deps: Dependencies) {
         input: { listingId, expectedPriceSats, minimumRemainingSats },
       };
       await db.transaction(async (tx) => {
-        const [offered] = await listingsByIds(tx, [listingId]);
-        if (!offered) throw forbidden();
-        if (offered.origin !== 'SATWIRE') throw listingErrors.mirrored();
+        const known = await offered(tx, listingId);
         // Which it never is again: whoever comes late need not wait for the lock of a stream that somebody has bought.
-        if (offered.state !== 'ACTIVE') {
+        if (known.state !== 'ACTIVE') {
           if (await idempotency.find(tx, request)) return;
-          throw listingErrors.wrongState(offered.state);
+          throw listingErrors.wrongState(known.state);
         }
-        // Streams before listings, as everywhere.
-        const stream = await streams.claims.lock(tx, offered.streamId as string);
-        const listing = await steps.locked(tx, listingId);
+        const { listing, stream } = await locked(tx, known);
         if (await idempotency.claim(tx, request, { listingId }, 'FOR_GOOD')) return;
         await steps.advance(tx, listing, 'BUY');
         if (buyer === stream.recipient || buyer === stream.sender) throw listingErrors.ownListing();
@@ -160,7 +175,7 @@ export function createMarketplace(deps: Dependencies) {
               ...share,
             })),
         );
-        await streams.claims.transfer(tx, stream, buyer);
+        streams.claims.transfer(tx, stream, buyer);
         log.append(tx, listingEvents.sold(listing, buyer, listing.priceSats));
       });
     },

@@ -7,7 +7,6 @@ export const listingErrors = {
     state === 'SOLD'
       ? conflict('TAKEN', 'The listing was sold.')
       : conflict('INVALID_STATE', `The listing is ${state}.`),
-  listed: () => conflict('LISTED', 'The stream is listed: cancel the listing first.'),
   priceChanged: () => conflict('PRICE_CHANGED', 'The listing has another price now.'),
   lessRemains: () => conflict('INVALID_STATE', 'Less remains of the stream than you want at least.'),
   ownListing: () => conflict('INVALID_STATE', 'A party of the stream cannot buy it.'),

@@ -27,6 +27,20 @@ export function createStreamClaims({ log, steps }: Dependencies) {
     },
 
     /**
+     * Has nothing paid out of a locked stream until it is passed on, released, or at its end.
+     * @throws PublicError CONFLICT (LISTED) when it is held already.
+     */
+    hold(tx: Transaction, stream: Stream): void {
+      if (stream.isHeld) throw streamErrors.listed();
+      steps.save(tx, { ...stream, isHeld: true }, steps.positionOf(stream));
+    },
+
+    /** Has it paid out again. */
+    release(tx: Transaction, stream: Stream): void {
+      steps.save(tx, { ...stream, isHeld: false }, steps.positionOf(stream));
+    },
+
+    /**
      * What is still to be paid out of a locked stream, vested or not, if it can be passed on; sats.
      * @throws PublicError FORBIDDEN when it is mirrored; CONFLICT (INVALID_STATE) when it has vested to its end or was
      * cancelled.
@@ -41,10 +55,10 @@ export function createStreamClaims({ log, steps }: Dependencies) {
      * Makes another user the recipient. It is the last that the former one is told of the stream.
      * @throws PublicError CONFLICT when they are the sender.
      */
-    async transfer(tx: Transaction, stream: Stream, to: string): Promise<void> {
+    transfer(tx: Transaction, stream: Stream, to: string): void {
       const at = steps.positionOf(stream);
       if (stream.sender === to) throw streamErrors.wrongState(stateAt(stream, at));
-      const passed = { ...stream, recipient: to };
+      const passed = { ...stream, recipient: to, isHeld: false };
       steps.save(tx, passed, at);
       log.append(tx, streamEvents.transferred(passed, stream.recipient, to));
     },

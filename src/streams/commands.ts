@@ -146,7 +146,6 @@ export function createStreams(deps: Dependencies) {
     withdraw(viewer: Viewer, input: Request & { readonly amountSats: Sats }): Promise<void> {
       const { amountSats } = input;
       return asParty(viewer, 'withdrawFromStream', 'WITHDRAW', input, isRecipient, async (tx, stream, at) => {
-        await rules.beforePayout(tx, stream);
         if (amountSats > withdrawableAt(stream, at)) throw streamErrors.moreThanVested();
         const paid = await steps.payOut(tx, stream, at, amountSats, 'STREAM_WITHDRAWN');
         const totalWithdrawn = paid.withdrawnSats;
@@ -164,7 +163,6 @@ export function createStreams(deps: Dependencies) {
       const may = (stream: Stream, userId: string) =>
         isService || isSender(stream, userId) || isRecipient(stream, userId);
       return asParty(viewer, 'settleStream', 'SETTLE', input, may, async (tx, stream, at) => {
-        await rules.beforePayout(tx, stream);
         await steps.settle(tx, stream, at, null);
       });
     },
@@ -183,7 +181,6 @@ export function createStreams(deps: Dependencies) {
       if (await idempotency.claim(tx, request, { streamId }, 'FOR_GOOD')) return;
       const at = steps.positionOf(stream);
       steps.require(stream, at, 'SETTLE');
-      await rules.beforePayout(tx, stream);
       await steps.settle(tx, stream, at, transaction);
     },
 
@@ -237,6 +234,7 @@ export function createStreams(deps: Dependencies) {
           withdrawnSats: split.vested,
           refundedSats: split.refund,
           feeSats: split.fee,
+          isHeld: false,
         };
         steps.save(tx, cancelled, at);
         await steps.schedule(tx, cancelled, at);

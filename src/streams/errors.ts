@@ -4,6 +4,7 @@ import type { StreamState } from './machine.ts';
 /** Everything that a stream command refuses, and what the caller is told. */
 export const streamErrors = {
   wrongState: (state: StreamState) => conflict('INVALID_STATE', `The stream is ${state}.`),
+  listed: () => conflict('LISTED', 'The stream is listed: cancel the listing first.'),
   nothingVested: () =>
     conflict('INVALID_STATE', 'Nothing has vested that was not paid out: there is nothing to settle.'),
   moreThanVested: () =>

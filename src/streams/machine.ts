@@ -25,6 +25,9 @@ export function allows(state: StreamState, action: StreamAction): boolean {
   return allowed[state].includes(action);
 }
 
+/** Whether an action pays out of a stream because somebody wants it. */
+export const isPayout = (action: StreamAction): boolean => action === 'WITHDRAW' || action === 'SETTLE';
+
 /**
  * What the arithmetic needs of a stream. Positions are on its clock: milliseconds since 1970, or heights of blocks.
  * `ends` moves with each pause by as much as `pausedTotal` grows, so that the time of vesting stays the same.

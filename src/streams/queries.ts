@@ -14,6 +14,8 @@ export interface Stream extends Vesting {
   /** Users, also of a mirrored stream. */
   readonly sender: string;
   readonly recipient: string;
+  /** Whether it is for sale: until it is not, nothing is paid out of it but at its end. */
+  readonly isHeld: boolean;
   /** As it was stored: time may have moved it on since, see `stateAt`. */
   readonly state: StreamState;
   readonly refundedSats: Sats;
@@ -36,7 +38,7 @@ const userOf = (column: string) =>
 const columns = `id, origin, clock, ${userOf('sender')} AS sender, ${userOf('recipient')} AS recipient, state,
   amount_sats AS "amountSats", starts, ends, paused_at AS "pausedAt", paused_total AS "pausedTotal",
   withdrawn_sats AS "withdrawnSats", refunded_sats AS "refundedSats", fee_sats AS "feeSats",
-  cancelled_vested_sats AS "cancelledVestedSats",
+  cancelled_vested_sats AS "cancelledVestedSats", is_held AS "isHeld",
   CASE WHEN clock = 'BLOCK' THEN (
     SELECT highest FROM chain_heights WHERE chain = CASE origin WHEN 'STACKS' THEN 'STACKS' ELSE 'BITCOIN' END
   ) END AS height,

@@ -3,8 +3,6 @@ import type { Stream } from './queries.ts';
 
 /** What another domain has to say about streams; within their transactions, the stream locked. */
 export interface StreamRule {
-  /** Before sats are paid out because somebody wants it. @throws PublicError to refuse. */
-  beforePayout(tx: Transaction, stream: Stream): Promise<void>;
   /** Nothing more will vest: it was cancelled, or has vested to its end. */
   ended(tx: Transaction, stream: Stream, reason: 'CANCELLED' | 'VESTED'): Promise<void>;
 }
@@ -17,9 +15,6 @@ export function createStreamRules() {
   return {
     add(rule: StreamRule): void {
       rules.push(rule);
-    },
-    async beforePayout(tx: Transaction, stream: Stream): Promise<void> {
-      for (const rule of rules) await rule.beforePayout(tx, stream);
     },
     async ended(tx: Transaction, stream: Stream, reason: 'CANCELLED' | 'VESTED'): Promise<void> {
       for (const rule of rules) await rule.ended(tx, stream, reason);

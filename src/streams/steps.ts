@@ -8,7 +8,7 @@ import type { Log } from '../platform/log/log.ts';
 import type { WorkQueue } from '../platform/work/queue.ts';
 import { streamErrors } from './errors.ts';
 import { streamEvents } from './events.ts';
-import { allows, nextDue, type StreamAction, stateAt, withdrawableAt } from './machine.ts';
+import { allows, isPayout, nextDue, type StreamAction, stateAt, withdrawableAt } from './machine.ts';
 import { lockStream, type Stream } from './queries.ts';
 import type { StreamRules } from './rules.ts';
 
@@ -46,10 +46,14 @@ export function createStreamSteps({ clock, log, ledger, queue, rules }: Dependen
       return stream;
     },
 
-    /** @throws PublicError CONFLICT (INVALID_STATE) when the state at this position does not allow that. */
+    /**
+     * @throws PublicError CONFLICT (INVALID_STATE when the state at this position does not allow that, LISTED when it
+     * is not to be paid out while it is for sale).
+     */
     require(stream: Stream, at: number, action: StreamAction): void {
       const state = stateAt(stream, at);
       if (!allows(state, action)) throw streamErrors.wrongState(state);
+      if (stream.isHeld && isPayout(action)) throw streamErrors.listed();
     },
 
     /**
@@ -64,7 +68,7 @@ export function createStreamSteps({ clock, log, ledger, queue, rules }: Dependen
         stream.id,
         `UPDATE streams SET state = $2, ends = $3, paused_at = $4, paused_total = $5, withdrawn_sats = $6,
            refunded_sats = $7, fee_sats = $8, cancelled_vested_sats = $9, due_block = $10, recipient = $11,
-           updated_at = $12 WHERE id = $1`,
+           is_held = $12, updated_at = $13 WHERE id = $1`,
         [
           stream.id,
           stateAt(stream, at),
@@ -77,6 +81,7 @@ export function createStreamSteps({ clock, log, ledger, queue, rules }: Dependen
           stream.cancelledVestedSats,
           byBlock ? due : null,
           stream.recipient,
+          stream.isHeld,
           new Date(clock.now()),
         ],
       );
@@ -124,7 +129,7 @@ export function createStreamSteps({ clock, log, ledger, queue, rules }: Dependen
       const at = steps.positionOf(stream);
       if (stateAt(stream, at) === 'VESTED') {
         await rules.ended(tx, stream, 'VESTED');
-        await steps.settle(tx, stream, at, null);
+        await steps.settle(tx, { ...stream, isHeld: false }, at, null);
         return null;
       }
       if (stateAt(stream, at) !== stream.state) steps.save(tx, stream, at);

@@ -1,4 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { Transaction } from '../../src/platform/database/database.ts';
 import {
   createIdempotency,
   type Idempotency,
@@ -80,6 +82,66 @@ describe('a request', () => {
     expect(results.filter((result) => result === undefined)).toHaveLength(1);
     const made = results.indexOf(undefined);
     expect(results.filter((result) => result !== undefined)).toEqual(Array(7).fill({ made }));
+  });
+});
+
+describe('a request that locks what it changes', () => {
+  /** A row that a request is about, besides the key. */
+  const aRow = async () => {
+    const topic = `topic:${randomUUID()}`;
+    await db().query('INSERT INTO topics (topic, epoch, head) VALUES ($1, $2, 7)', [topic, 'an epoch']);
+    return topic;
+  };
+
+  const claimLocking = (asked: IdempotentRequest, result: object, topic: string) =>
+    db().transaction(async (tx) => {
+      const asksTwice = async (locking: Transaction) => {
+        const [row] = await locking.query<{ head: bigint }>(
+          'SELECT head FROM topics WHERE topic = $1 FOR UPDATE',
+          [topic],
+        );
+        await locking.query('UPDATE topics SET head = head + 1 WHERE topic = $1', [topic]);
+        return row?.head;
+      };
+      return idempotency.claimLocking(tx, asked, result, asksTwice);
+    });
+
+  it('is new once, and is answered with the row that it has locked', async () => {
+    const topic = await aRow();
+    expect(await claimLocking(request, { made: 1 }, topic)).toEqual({ locked: 7n, earlier: undefined });
+    expect(await claimLocking(request, { made: 2 }, topic)).toEqual({ locked: 8n, earlier: { made: 1 } });
+    expect(await idempotency.find(db(), request)).toEqual({ made: 1 });
+    expect(await claim(request, { made: 3 })).toEqual({ made: 1 });
+  });
+
+  it('conflicts when its key came with another input', async () => {
+    const topic = await aRow();
+    await claimLocking(request, { made: 1 }, topic);
+    await expect(claimLocking({ ...request, input: 'other' }, { made: 2 }, topic)).rejects.toMatchObject(
+      reused,
+    );
+  });
+
+  it('counts as new where there is nothing to lock, which the lock is to refuse', async () => {
+    expect(await claimLocking(request, { made: 1 }, 'no topic')).toEqual({
+      locked: undefined,
+      earlier: undefined,
+    });
+    expect(await idempotency.find(db(), request)).toEqual({ made: 1 });
+  });
+
+  it('is made by one of those that are sent at the same moment', async () => {
+    const topic = await aRow();
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, made) => claimLocking(request, { made }, topic)),
+    );
+    const made = answers.findIndex(({ earlier }) => earlier === undefined);
+    expect(answers.filter(({ earlier }) => earlier !== undefined).map(({ earlier }) => earlier)).toEqual(
+      Array(7).fill({ made }),
+    );
+    expect(answers.map(({ locked }) => Number(locked)).sort((a, b) => a - b)).toEqual([
+      7, 8, 9, 10, 11, 12, 13, 14,
+    ]);
   });
 });
 

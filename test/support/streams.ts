@@ -99,7 +99,7 @@ export function transferClaim(
   return db.transaction(async (tx) => {
     const stream = await streams.claims.lock(tx, streamId);
     const remainingSats = streams.claims.remainingOf(stream);
-    await streams.claims.transfer(tx, stream, to);
+    streams.claims.transfer(tx, stream, to);
     return { stream, remainingSats, withdrawableSats: withdrawableAt(stream, feeds.clock.now()) };
   });
 }

@@ -33,6 +33,53 @@ async function append(...events: NewEvent[]): Promise<LogRow[]> {
 
 const epoch = async () => (await db().query<{ epoch: string }>('SELECT epoch FROM database_info'))[0]?.epoch;
 
+describe('changing a row', () => {
+  /** A row to change. */
+  async function aRow(): Promise<string> {
+    const topic = freshTopic();
+    await db().query(`INSERT INTO topics (topic, epoch, head) VALUES ($1, 'an epoch', 7)`, [topic]);
+    return topic;
+  }
+  const raise = 'UPDATE topics SET head = head + $2::bigint WHERE topic = $1';
+  const headOf = async (topic: string) => (await openLog().heads([topic])).get(topic)?.head;
+
+  it('goes with the events of the transaction, however many there are', async () => {
+    for (const count of [0, 1, 20]) {
+      const [log, one, other, told] = [openLog(), await aRow(), await aRow(), freshTopic()];
+      await db().transaction(async (tx) => {
+        log.change(tx, one, raise, [one, 1]);
+        log.append(tx, ...Array.from({ length: count }, () => event([told])));
+        log.change(tx, other, raise, [other, 10]);
+        expect(await tx.query('SELECT head FROM topics WHERE topic = $1', [one])).toEqual([{ head: 7n }]);
+      });
+      expect([await headOf(one), await headOf(other)]).toEqual([8, 17]);
+      expect(await log.readPage(told, 0, 100)).toHaveLength(count);
+    }
+  });
+
+  it('is undone with the transaction', async () => {
+    const [log, row] = [openLog(), await aRow()];
+    await expect(
+      db().transaction(async (tx) => {
+        log.change(tx, row, raise, [row, 1]);
+        throw new Error('rolled back');
+      }),
+    ).rejects.toThrow('rolled back');
+    expect(await headOf(row)).toBe(7);
+  });
+
+  it('is refused a second time, of which Postgres would do one alone', async () => {
+    const [log, row] = [openLog(), await aRow()];
+    await expect(
+      db().transaction(async (tx) => {
+        log.change(tx, row, raise, [row, 1]);
+        log.change(tx, row, raise, [row, 1]);
+      }),
+    ).rejects.toThrow(`${row} is changed already.`);
+    expect(await headOf(row)).toBe(7);
+  });
+});
+
 describe('appending', () => {
   it('numbers each topic from 1 without a gap, in the order given, whatever is appended together', async () => {
     const log = openLog();
