@@ -14,6 +14,15 @@ const withoutDatabase = [
   'test/nodes/**',
 ];
 
+/** Many who do something at once: where there is one connection, as of the embedded database, they come one by one. */
+const withManyConnections = [
+  'test/system/everything.test.ts',
+  'test/{system,marketplace,treasury,jobs/escrow}/interleavings.test.ts',
+  'test/marketplace/contention.test.ts',
+  'test/money/payouts/faults.test.ts',
+  'test/inbox/{mirrors,chain}.test.ts',
+];
+
 export default defineConfig({
   // Node itself loads graphql's CommonJS build, and so do the packages beside it: two copies do not mix.
   resolve: { alias: [{ find: /^graphql$/, replacement: fileURLToPath(import.meta.resolve('graphql')) }] },
@@ -24,7 +33,10 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [
-      { extends: true, test: { name: 'embedded', include: ['test/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: { name: 'embedded', include: ['test/**/*.test.ts'], exclude: withManyConnections },
+      },
       {
         extends: true,
         test: {
