@@ -3,7 +3,7 @@ import type { Returned } from '../money/receipts.ts';
 import { satsToJson } from '../money/sats.ts';
 import { activityTopic } from '../platform/auth/users.ts';
 import type { Facts } from '../platform/log/event.ts';
-import type { NewEvent } from '../platform/log/log.ts';
+import type { NewEvent } from '../platform/log/insertion.ts';
 import type { AgentJobState } from './machine.ts';
 
 /** A job's own feed. */

@@ -1,5 +1,5 @@
 import { activityTopic } from '../platform/auth/users.ts';
-import type { NewEvent } from '../platform/log/log.ts';
+import type { NewEvent } from '../platform/log/insertion.ts';
 import type { Entry } from './ledger.ts';
 import { satsToJson } from './sats.ts';
 

@@ -2,7 +2,7 @@ import type { Returned } from '../money/receipts.ts';
 import { type Sats, satsToJson } from '../money/sats.ts';
 import { activityTopic } from '../platform/auth/users.ts';
 import type { Facts } from '../platform/log/event.ts';
-import type { NewEvent } from '../platform/log/log.ts';
+import type { NewEvent } from '../platform/log/insertion.ts';
 
 /** A session's own feed. */
 export const sessionTopic = (sessionId: string) => `session:${sessionId}`;

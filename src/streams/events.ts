@@ -1,7 +1,7 @@
 import { type Sats, satsToJson } from '../money/sats.ts';
 import { activityTopic } from '../platform/auth/users.ts';
 import type { Facts } from '../platform/log/event.ts';
-import type { NewEvent } from '../platform/log/log.ts';
+import type { NewEvent } from '../platform/log/insertion.ts';
 import type { Split } from './machine.ts';
 
 /** A stream's own feed. */

@@ -2,7 +2,7 @@ import type { Entry } from '../money/ledger.ts';
 import { type Sats, satsToJson } from '../money/sats.ts';
 import { activityTopic } from '../platform/auth/users.ts';
 import type { Facts } from '../platform/log/event.ts';
-import type { NewEvent } from '../platform/log/log.ts';
+import type { NewEvent } from '../platform/log/insertion.ts';
 
 /** The feed of all that happens to the treasury. */
 export const treasuryTopic = 'treasury';

@@ -1,7 +1,7 @@
 import { entityEventKey, type MirroredEvent } from '../inbox/chain-events.ts';
 import type { Sats } from '../money/sats.ts';
 import type { Transaction } from '../platform/database/database.ts';
-import type { NewEvent } from '../platform/log/log.ts';
+import type { NewEvent } from '../platform/log/insertion.ts';
 import { treasuryEvents } from './events.ts';
 import { chainBalance } from './queries.ts';
 

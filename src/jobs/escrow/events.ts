@@ -1,7 +1,7 @@
 import { type Sats, satsToJson } from '../../money/sats.ts';
 import { activityTopic } from '../../platform/auth/users.ts';
 import type { Facts, LogEvent } from '../../platform/log/event.ts';
-import type { NewEvent } from '../../platform/log/log.ts';
+import type { NewEvent } from '../../platform/log/insertion.ts';
 import { jobTopic } from '../events.ts';
 
 /** The feed of the public board. Whoever has credentials hears it: what it tells is shown with the view PUBLIC. */

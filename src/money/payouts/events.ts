@@ -1,5 +1,5 @@
 import { activityTopic } from '../../platform/auth/users.ts';
-import type { NewEvent } from '../../platform/log/log.ts';
+import type { NewEvent } from '../../platform/log/insertion.ts';
 import { type Sats, satsToJson } from '../sats.ts';
 import type { Payout } from './queries.ts';
 

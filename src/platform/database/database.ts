@@ -5,10 +5,28 @@ export interface Queryable {
   query<Row>(sql: string, parameters?: readonly unknown[]): Promise<Row[]>;
 }
 
+/** What a statement takes that nothing stands in the way of sending. */
+export type Scalar = string | number | bigint | boolean | Date | null;
+
+/** A statement whose parameters are numbered from $1. */
+export interface Statement {
+  readonly sql: string;
+  readonly parameters: readonly Scalar[];
+}
+
+/** The last statement of a transaction. */
+export interface LastStatement extends Statement {
+  /** Hears its rows once they are committed, behind the steps after the commit; must not fail. */
+  committed(rows: readonly unknown[]): void | Promise<void>;
+}
+
 /** An open transaction, and what has to happen around its commit. */
 export interface Transaction extends Queryable {
-  /** Runs as the last statements before COMMIT, once however often the same step is given. */
-  beforeCommit(step: (tx: Transaction) => Promise<void>): void;
+  /**
+   * Has a statement sent together with COMMIT, so that what it locks is not held for another round trip. It is made
+   * when all else is done, once however often the same maker is given.
+   */
+  lastly(make: () => LastStatement): void;
   /** Runs after COMMIT, in the order given; never when the transaction is rolled back. */
   afterCommit(step: () => void): void;
 }
@@ -32,10 +50,22 @@ export interface ConnectionCounts {
   readonly waiting: number;
 }
 
+/** What is done but for its last statements. */
+export interface Work<Result> {
+  readonly result: Result;
+  readonly last: readonly Statement[];
+}
+
+/** What is done, with the rows of each of its last statements. */
+export interface Committed<Result> {
+  readonly result: Result;
+  readonly rows: ReadonlyArray<readonly unknown[]>;
+}
+
 /** What a driver brings: statements on one connection, and a way to have one for a transaction. */
 export interface Driver extends Queryable {
-  /** BEGIN, `work`, COMMIT or ROLLBACK on one connection. */
-  begin<Result>(work: (connection: Queryable) => Promise<Result>): Promise<Result>;
+  /** BEGIN, `work`, the last statements that it answers and COMMIT, or ROLLBACK, on one connection. */
+  begin<Result>(work: (connection: Queryable) => Promise<Work<Result>>): Promise<Committed<Result>>;
   readonly exclusive: boolean;
   connections(): ConnectionCounts;
   close(): Promise<void>;
@@ -52,22 +82,24 @@ export function createDatabase(driver: Driver): Database {
   const inside = driver.exclusive ? new AsyncLocalStorage<true>() : undefined;
 
   async function attempt<Result>(work: (tx: Transaction) => Promise<Result>): Promise<Result> {
-    const before = new Set<(tx: Transaction) => Promise<void>>();
+    const makers = new Set<() => LastStatement>();
     const after: Array<() => void> = [];
-    const result = await driver.begin((connection) => {
+    let last: readonly LastStatement[] = [];
+    const { result, rows } = await driver.begin((connection) => {
       const tx: Transaction = {
         query: (sql, parameters) => connection.query(sql, parameters),
-        beforeCommit: (step) => before.add(step),
+        lastly: (make) => makers.add(make),
         afterCommit: (step) => after.push(step),
       };
       const run = async () => {
-        const value = await work(tx);
-        for (const step of before) await step(tx);
-        return value;
+        const done = await work(tx);
+        last = [...makers].map((make) => make());
+        return { result: done, last };
       };
       return inside ? inside.run(true, run) : run();
     });
     for (const step of after) step();
+    for (const [index, { committed }] of last.entries()) await committed(rows[index] as readonly unknown[]);
     return result;
   }
 

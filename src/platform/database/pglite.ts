@@ -25,7 +25,14 @@ export async function openPglite(folder: string, image = builtImage): Promise<Da
     return createDatabase({
       exclusive: true,
       query: (sql, parameters) => queryable(pglite).query(sql, parameters),
-      begin: (work) => pglite.transaction((tx) => work(queryable(tx))),
+      begin: (work) =>
+        pglite.transaction(async (tx) => {
+          const connection = queryable(tx);
+          const { result, last } = await work(connection);
+          const rows: unknown[][] = [];
+          for (const { sql, parameters } of last) rows.push(await connection.query(sql, parameters));
+          return { result, rows };
+        }),
       connections: () => ({ open: 1, idle: 0, waiting: 0 }),
       async close() {
         await pglite.close();

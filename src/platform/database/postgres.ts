@@ -44,6 +44,8 @@ export function openPostgres({ url, poolSize, isPatient = false, onError }: Opti
     connectionTimeoutMillis: connectWithinMs,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
+    // What is not waited for is sent at once.
+    pipeline: true,
     application_name: 'satwire',
     ...(!isPatient && timeouts),
     types: { getTypeParser },
@@ -86,18 +88,26 @@ export function openPostgres({ url, poolSize, isPatient = false, onError }: Opti
 
     begin: (work) =>
       connected(async (client) => {
-        await client.query('BEGIN');
-        let result: Awaited<ReturnType<typeof work>>;
+        const connection = queryable(client);
+        // On its way with the first statement.
+        const begun = client.query('BEGIN');
+        begun.catch(() => {});
+        let done: Awaited<ReturnType<typeof work>>;
         try {
-          result = await work(queryable(client));
+          done = await work(connection);
+          await begun;
         } catch (error) {
           await client.query('ROLLBACK');
           throw error;
         }
-        const { command } = await client.query('COMMIT');
-        // What Postgres answers when a statement failed and somebody went on all the same.
-        if (command !== 'COMMIT') throw new Error('The transaction was rolled back instead.');
-        return result;
+        const last = done.last.map(({ sql, parameters }) => connection.query<unknown>(sql, parameters));
+        const [answered, committed] = await Promise.allSettled([Promise.all(last), client.query('COMMIT')]);
+        // Postgres has rolled back then.
+        if (answered.status === 'rejected') throw answered.reason;
+        if (committed.status === 'rejected') throw committed.reason;
+        // What it answers when a statement failed before and somebody went on all the same.
+        if (committed.value.command !== 'COMMIT') throw new Error('The transaction was rolled back instead.');
+        return { result: done.result, rows: answered.value };
       }),
 
     connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),

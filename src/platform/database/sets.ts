@@ -1,5 +1,10 @@
+import type { Scalar } from './database.ts';
+
 /** The columns of a set by name, with their types in Postgres. */
 type Columns = Readonly<Record<string, string>>;
+
+const scalarOf = (value: Scalar | object): Scalar =>
+  value === null || typeof value !== 'object' || value instanceof Date ? value : JSON.stringify(value);
 
 /** So many rows stand in the statement itself; each number of them makes a statement of its own. */
 const fewRows = 8;
@@ -9,10 +14,10 @@ const fewRows = 8;
  * is planned once and costs the least to read; more of them, or none, become one JSON parameter.
  */
 export function setOf<C extends Columns>(
-  parameters: unknown[],
+  parameters: Scalar[],
   name: string,
   columns: C,
-  rows: ReadonlyArray<Readonly<Record<keyof C, unknown>>>,
+  rows: ReadonlyArray<Readonly<Record<keyof C, Scalar | object>>>,
 ): string {
   const types = Object.entries(columns);
   if (rows.length === 0 || rows.length > fewRows) {
@@ -21,7 +26,9 @@ export function setOf<C extends Columns>(
     return `jsonb_to_recordset($${place}::jsonb) AS ${name}(${definition.join(', ')})`;
   }
   const lists = rows.map((row) => {
-    const places = types.map(([column, type]) => `$${parameters.push(row[column])}::${type}`);
+    const places = types.map(
+      ([column, type]) => `$${parameters.push(scalarOf(row[column] as Scalar | object))}::${type}`,
+    );
     return `(${places.join(', ')})`;
   });
   return `(VALUES ${lists.join(', ')}) AS ${name}(${Object.keys(columns).join(', ')})`;

@@ -1,19 +1,11 @@
 import type { Clock } from '../clock.ts';
-import type { Database, Transaction } from '../database/database.ts';
-import { setOf } from '../database/sets.ts';
+import type { Database, Scalar, Transaction } from '../database/database.ts';
 import { newId } from '../ids.ts';
 import { createWorkQueue } from '../work/queue.ts';
 import { encodeCursor } from './cursor.ts';
 import type { Facts, LogRow, TopicHead } from './event.ts';
+import { insertionOf, type NewEvent, type Pending } from './insertion.ts';
 import { trimEvery, trimWork } from './retention.ts';
-
-/** An event to be appended: its facts, and every topic that it belongs to. */
-export interface NewEvent {
-  readonly type: string;
-  readonly version?: number;
-  readonly facts: Facts;
-  readonly topics: readonly string[];
-}
 
 /** A part of a topic; both ends are left out. */
 export interface LogRange {
@@ -58,17 +50,29 @@ export function createLog({ db, clock, onCommitted }: Dependencies) {
   }
 
   function pendingOf(tx: Transaction): Pending {
-    const known = pending.get(tx) ?? { events: [], changes: new Map() };
-    pending.set(tx, known);
-    tx.beforeCommit(flush);
-    return known;
+    const known = pending.get(tx);
+    if (known) return known;
+    const begun: Pending = { events: [], changes: new Map() };
+    pending.set(tx, begun);
+    tx.lastly(() => {
+      const { sql, parameters, rowsOf } = insertionOf(begun);
+      return { sql, parameters, committed: (answer) => told(rowsOf(answer)) };
+    });
+    return begun;
   }
 
-  async function flush(tx: Transaction): Promise<void> {
-    const rows = await insertEvents(tx, pendingOf(tx));
-    for (const { topic, seq } of rows)
-      if (seq % trimEvery === 0) await queue.schedule(tx, trimWork, topic, new Date(clock.now()));
-    tx.afterCommit(() => onCommitted(rows));
+  async function told(rows: readonly LogRow[]): Promise<void> {
+    onCommitted(rows);
+    const grown = rows.filter(({ seq }) => seq % trimEvery === 0).map(({ topic }) => topic);
+    if (grown.length > 0) await trimSoon([...new Set(grown)]).catch(() => {});
+  }
+
+  /** What cannot be scheduled now is so with the next thousand rows. */
+  function trimSoon(topics: readonly string[]): Promise<void> {
+    const now = new Date(clock.now());
+    return db.transaction(async (tx) => {
+      for (const topic of topics) await queue.schedule(tx, trimWork, topic, now);
+    });
   }
 
   return {
@@ -91,7 +95,7 @@ export function createLog({ db, clock, onCommitted }: Dependencies) {
      * Changes a row by the statement that writes the events, which saves a statement of its own. `row` names it:
      * nothing else of the transaction may change it, or read it behind this.
      */
-    change(tx: Transaction, row: string, sql: string, parameters: readonly unknown[]): void {
+    change(tx: Transaction, row: string, sql: string, parameters: readonly Scalar[]): void {
       const { changes } = pendingOf(tx);
       if (changes.has(row)) throw new Error(`${row} is changed already.`);
       changes.set(row, { sql, parameters });
@@ -169,92 +173,4 @@ const selectRows = `
 function toLogRow(row: RawRow): LogRow {
   const { topic, epoch, seq, ...event } = row;
   return { topic, epoch, seq: Number(seq), event };
-}
-
-/** A statement whose parameters are numbered from $1. */
-interface Statement {
-  readonly sql: string;
-  readonly parameters: readonly unknown[];
-}
-
-/** What a transaction writes by its last statement. */
-interface Pending {
-  readonly events: StampedEvent[];
-  readonly changes: Map<string, Statement>;
-}
-
-/** A statement as a part of one that has parameters already, to which it adds its own. */
-function partOf(parameters: unknown[], { sql, parameters: own }: Statement): string {
-  const before = parameters.length;
-  parameters.push(...own);
-  return sql.replaceAll(/\$(\d+)/g, (_, place) => `$${before + Number(place)}`);
-}
-
-type StampedEvent = NewEvent & { readonly id: string; readonly occurredAt: Date };
-
-/** One statement: raises each head by its number of events, in sorted order, inserts the rows and does the changes. */
-async function insertEvents(tx: Transaction, { events, changes }: Pending): Promise<LogRow[]> {
-  const placements = new Map<string, StampedEvent[]>();
-  for (const event of events)
-    for (const topic of event.topics) placements.set(topic, [...(placements.get(topic) ?? []), event]);
-  const sorted = [...placements].sort(([a], [b]) => (a < b ? -1 : 1));
-  const parameters: unknown[] = [];
-  const changed = [...changes.values()].map(
-    (change, index) => `change${index} AS (${partOf(parameters, change)})`,
-  );
-  const raised = setOf(
-    parameters,
-    'r',
-    { topic: 'text', count: 'bigint' },
-    sorted.map(([topic, { length }]) => ({ topic, count: length })),
-  );
-  const stored = setOf(
-    parameters,
-    'e',
-    { id: 'text', type: 'text', version: 'int', facts: 'jsonb', occurred_at: 'timestamptz' },
-    events.map(({ id, type, version = 1, facts, occurredAt }) => ({
-      ...{ id, type, version, facts, occurred_at: occurredAt },
-    })),
-  );
-  const placed = setOf(
-    parameters,
-    'p',
-    { topic: 'text', event_id: 'text', back: 'bigint' },
-    sorted.flatMap(([topic, each]) =>
-      each.map(({ id }, index) => ({ topic, event_id: id, back: each.length - 1 - index })),
-    ),
-  );
-  const heads = await tx.query<{ topic: string; epoch: string; head: bigint }>(
-    `WITH ${[
-      ...changed,
-      `heads AS (
-         INSERT INTO topics AS t (topic, epoch, head)
-         SELECT r.topic, (SELECT epoch FROM database_info), r.count FROM ${raised}
-         ON CONFLICT (topic) DO UPDATE SET head = t.head + excluded.head
-         RETURNING topic, epoch, head
-       )`,
-      `stored AS (INSERT INTO events (id, type, version, facts, occurred_at) SELECT * FROM ${stored})`,
-      `placed AS (
-         INSERT INTO topic_events (topic, seq, event_id)
-         SELECT p.topic, h.head - p.back, p.event_id FROM ${placed} JOIN heads h ON h.topic = p.topic
-       )`,
-    ].join(', ')}
-     SELECT topic, epoch, head FROM heads`,
-    parameters,
-  );
-  return heads.flatMap(({ topic, epoch, head }) => {
-    const placed = placements.get(topic) as StampedEvent[];
-    return placed.map((event, index) => ({
-      topic,
-      epoch,
-      seq: Number(head) - placed.length + 1 + index,
-      event: {
-        id: event.id,
-        type: event.type,
-        version: event.version ?? 1,
-        facts: event.facts,
-        occurredAt: event.occurredAt,
-      },
-    }));
-  });
 }

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import {
   createDatabase,
   type Driver,
+  type LastStatement,
   type Queryable,
-  type Transaction,
 } from '../../../src/platform/database/database.ts';
 import { useDatabase } from '../../support/database.ts';
 import { onPostgres } from '../../support/postgres.ts';
@@ -28,9 +28,14 @@ function recordingDriver(failures: Record<string, Error[]> = {}) {
     async begin(work) {
       run('BEGIN');
       try {
-        const result = await work(connection);
+        const { result, last } = await work(connection);
+        const rows = [];
+        for (const { sql, parameters } of last) {
+          await connection.query(sql);
+          rows.push(parameters);
+        }
         run('COMMIT');
-        return result;
+        return { result, rows };
       } catch (error) {
         statements.push('ROLLBACK');
         throw error;
@@ -41,6 +46,14 @@ function recordingDriver(failures: Record<string, Error[]> = {}) {
   };
   return { db: createDatabase(driver), statements };
 }
+
+/** A maker of a last statement. */
+const lastly =
+  (sql: string, onMade = () => {}, committed = () => {}) =>
+  (): LastStatement => {
+    onMade();
+    return { sql, parameters: [], committed };
+  };
 
 const failure = (code: string) => Object.assign(new Error(`SQLSTATE ${code}`), { code });
 
@@ -55,30 +68,54 @@ describe('a transaction', () => {
     expect(statements).toEqual(['BEGIN', 'work', 'COMMIT']);
   });
 
-  it('runs the steps before the commit last, each once, also those that a step adds', async () => {
+  it('sends the last statements with the commit, each made once, when all else is done', async () => {
     const { db, statements } = recordingDriver();
-    const late = async (tx: Transaction) => void (await tx.query('late'));
-    const step = async (tx: Transaction) => {
-      await tx.query('step');
-      tx.beforeCommit(late);
-    };
+    const last = lastly('last', () => statements.push('made'));
     await db.transaction(async (tx) => {
-      tx.beforeCommit(step);
+      tx.lastly(last);
       await tx.query('work');
-      tx.beforeCommit(step);
+      tx.lastly(last);
+      tx.lastly(lastly('very last'));
       await tx.query('more work');
     });
-    expect(statements).toEqual(['BEGIN', 'work', 'more work', 'step', 'late', 'COMMIT']);
+    expect(statements).toEqual(['BEGIN', 'work', 'more work', 'made', 'last', 'very last', 'COMMIT']);
+  });
+
+  it('tells each of them its rows, behind the steps after the commit', async () => {
+    const { db, statements } = recordingDriver();
+    await db.transaction(async (tx) => {
+      for (const name of ['one', 'other'])
+        tx.lastly(() => ({
+          sql: name,
+          parameters: [`row of ${name}`],
+          committed: (rows) => void statements.push(...(rows as string[])),
+        }));
+      tx.afterCommit(() => statements.push('after'));
+    });
+    expect(statements).toEqual(['BEGIN', 'one', 'other', 'COMMIT', 'after', 'row of one', 'row of other']);
+  });
+
+  it('is rolled back when a last statement cannot be made', async () => {
+    const { db, statements } = recordingDriver();
+    const transaction = db.transaction(async (tx) => {
+      tx.lastly(
+        lastly('last', () => {
+          throw new Error('cannot be made');
+        }),
+      );
+      await tx.query('work');
+    });
+    await expect(transaction).rejects.toThrow('cannot be made');
+    expect(statements).toEqual(['BEGIN', 'work', 'ROLLBACK']);
   });
 
   it('runs the steps after the commit in the order given, before it answers', async () => {
     const { db, statements } = recordingDriver();
     await db.transaction(async (tx) => {
       tx.afterCommit(() => statements.push('first'));
-      tx.beforeCommit(async () => tx.afterCommit(() => statements.push('third')));
       tx.afterCommit(() => statements.push('second'));
     });
-    expect(statements).toEqual(['BEGIN', 'COMMIT', 'first', 'second', 'third']);
+    expect(statements).toEqual(['BEGIN', 'COMMIT', 'first', 'second']);
   });
 
   it('may use the whole database in a step after the commit', async () => {
@@ -93,12 +130,12 @@ describe('a transaction', () => {
     expect(statements).toEqual(['BEGIN', 'COMMIT', 'after']);
   });
 
-  it.each(['work', 'step', 'COMMIT'])('runs no step after the commit when %s fails', async (failing) => {
+  it.each(['work', 'last', 'COMMIT'])('runs no step after the commit when %s fails', async (failing) => {
     const broken = new Error('broken');
     const { db, statements } = recordingDriver({ [failing]: [broken] });
     const transaction = db.transaction(async (tx) => {
       tx.afterCommit(() => statements.push('after'));
-      tx.beforeCommit(async () => void (await tx.query('step')));
+      tx.lastly(lastly('last', undefined, () => statements.push('committed')));
       await tx.query('work');
     });
     await expect(transaction).rejects.toBe(broken);
@@ -107,10 +144,10 @@ describe('a transaction', () => {
 });
 
 describe('what the database aborts', () => {
-  it.each(['40P01', '40001'])('as %s is run again, with new steps', async (code) => {
+  it.each(['40P01', '40001'])('as %s is run again, with new last statements', async (code) => {
     const { db, statements } = recordingDriver({ work: [failure(code)], COMMIT: [failure(code)] });
     const result = await db.transaction(async (tx) => {
-      tx.beforeCommit(async () => void (await tx.query('step')));
+      tx.lastly(lastly('last'));
       tx.afterCommit(() => statements.push('after'));
       await tx.query('work');
       return 'done';
@@ -119,8 +156,8 @@ describe('what the database aborts', () => {
     expect(statements).toEqual(
       [
         ['BEGIN', 'work', 'ROLLBACK'],
-        ['BEGIN', 'work', 'step', 'COMMIT', 'ROLLBACK'],
-        ['BEGIN', 'work', 'step', 'COMMIT', 'after'],
+        ['BEGIN', 'work', 'last', 'COMMIT', 'ROLLBACK'],
+        ['BEGIN', 'work', 'last', 'COMMIT', 'after'],
       ].flat(),
     );
   });
@@ -149,7 +186,6 @@ describe('inside a transaction', () => {
       return db.query('outside');
     };
     await expect(db.transaction(deep)).rejects.toThrow(refusal);
-    await expect(db.transaction(async (tx) => tx.beforeCommit(() => deep().then()))).rejects.toThrow(refusal);
     expect(statements).not.toContain('outside');
     await db.query('afterwards');
     expect(statements).toContain('afterwards');

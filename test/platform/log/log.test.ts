@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseCursor } from '../../../src/platform/log/cursor.ts';
 import type { LogRow } from '../../../src/platform/log/event.ts';
-import { createLog, type NewEvent } from '../../../src/platform/log/log.ts';
+import type { NewEvent } from '../../../src/platform/log/insertion.ts';
+import { createLog } from '../../../src/platform/log/log.ts';
 import { standingClock } from '../../support/clock.ts';
 import { useDatabase } from '../../support/database.ts';
 
@@ -164,7 +165,7 @@ describe('appending', () => {
     const before = committed.length;
     const failing = db().transaction(async (tx) => {
       log.append(tx, event([topic]));
-      tx.beforeCommit(async () => {
+      tx.lastly(() => {
         throw new Error('too late');
       });
     });

@@ -233,7 +233,7 @@ describe('the work of trimming', () => {
         tx,
         ...Array.from({ length: 1_000 }, () => ({ type: 'T', facts: {}, topics: [topic] })),
       );
-      tx.beforeCommit(async () => {
+      tx.lastly(() => {
         throw new Error('too late');
       });
     });
