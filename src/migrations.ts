@@ -20,5 +20,5 @@ export const migrations: readonly URL[] = [
   './inbox/0018-inbox.sql',
   './platform/work/0019-work-held.sql',
   './streams/0020-streams-held.sql',
-  './money/0021-collected-changes.sql',
+  './money/0021-smaller-indexes.sql',
 ].map((path) => new URL(path, import.meta.url));

@@ -1,6 +1,5 @@
 import type { Queryable } from '../platform/database/database.ts';
 import type { Page } from '../platform/database/page.ts';
-import type { Account } from './ledger.ts';
 import type { Sats } from './sats.ts';
 
 /** A transfer as one of its accounts sees it. */
@@ -15,23 +14,23 @@ export interface StatementEntry {
   readonly occurredAt: Date;
 }
 
-/** The transfers of an account that has a balance, newest first; a page's places are keys of transfers. */
+/** The transfers of a wallet, newest first; a page's places are keys of transfers. */
 export function readStatement(
   db: Queryable,
-  account: Account,
+  wallet: `wallet:${string}`,
   { after, before, limit, inverted }: Page,
 ): Promise<StatementEntry[]> {
   const order = inverted ? 'ASC' : 'DESC';
   const side = (end: 'from' | 'to', sign: '-' | '') =>
     `(SELECT id, key, ${sign}amount_sats AS "amountSats", ${end}_balance AS "balanceAfter", reason,
              occurred_at AS "occurredAt"
-      FROM transfers WHERE ${end}_account = $1
+      FROM transfers WHERE ${end}_account = $1 AND ${end}_account LIKE 'wallet:%'
         AND ($3::text IS NULL OR id < (SELECT id FROM transfers WHERE key = $3))
         AND ($4::text IS NULL OR id > (SELECT id FROM transfers WHERE key = $4))
       ORDER BY id ${order} LIMIT $2)`;
   return db.query<StatementEntry>(
     `SELECT key, "amountSats", "balanceAfter", reason, "occurredAt"
      FROM (${side('from', '-')} UNION ALL ${side('to', '')}) entries ORDER BY id ${order} LIMIT $2`,
-    [account, limit, after ?? null, before ?? null],
+    [wallet, limit, after ?? null, before ?? null],
   );
 }
