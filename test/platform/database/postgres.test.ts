@@ -143,6 +143,22 @@ it('runs again what is deadlocked', async () => {
   expect(await db.query('SELECT value FROM pair')).toEqual([{ value: 2 }, { value: 2 }]);
 });
 
+it('keeps nothing when the last statement fails, and says why', async () => {
+  const db = connect();
+  await db.query('CREATE TABLE of_last (value int)');
+  const failing = db.transaction(async (tx) => {
+    tx.afterCommit(() => expect.unreachable());
+    await tx.query('INSERT INTO of_last VALUES (1)');
+    tx.lastly(() => ({
+      sql: 'SELECT 1 / $1::int',
+      parameters: [0],
+      committed: () => expect.unreachable(),
+    }));
+  });
+  await expect(failing).rejects.toMatchObject({ code: '22012' });
+  expect(await db.query('SELECT * FROM of_last')).toEqual([]);
+});
+
 it('does not take a rollback for a commit', async () => {
   const db = connect();
   const after: string[] = [];
