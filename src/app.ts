@@ -1,5 +1,14 @@
 import { createServer, type IncomingMessage } from 'node:http';
-import { configuredAgent, openBus, openDatabase, openLightning, type Replacements } from './components.ts';
+import { createChain } from './chain/chain.ts';
+import { createFollower, followWork, scheduleFollower } from './chain/follow.ts';
+import {
+  configuredAgent,
+  openBus,
+  openChain,
+  openDatabase,
+  openLightning,
+  type Replacements,
+} from './components.ts';
 import { type Config, isLoopback } from './config.ts';
 import type { Services } from './graphql/context.ts';
 import { createDelivery } from './graphql/delivery.ts';
@@ -218,6 +227,14 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
   };
   (replaced.domain ?? followChain)(inbox);
 
+  const chainSource = openChain(config, clock, {
+    onGap(topic) {
+      metrics.zmqGaps.inc();
+      logger.warn({ topic }, 'messages of Bitcoin Core were lost');
+    },
+    onError,
+  });
+
   const agent = replaced.agent ?? configuredAgent(config, deriveSecret(secret, 'agent'), clock);
   const runner = createWorkRunner({
     queue,
@@ -253,6 +270,12 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
         () => reconnectTickets.forgetExpired(),
       ]),
       [inboxWork]: inbox.work,
+      ...(chainSource && {
+        [followWork]: createFollower({
+          ...{ db, clock, log, source: chainSource, logger },
+          onHeight: (tx, height) => streamWorkers.reached(tx, 'BITCOIN', height),
+        }),
+      }),
       ...(config.settlementQueue !== undefined && {
         [queueWork]: createSettlementQueue({
           db,
@@ -290,6 +313,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     streamHeights: streamWorkers,
     marketplace,
     treasury,
+    chain: createChain({ db, source: chainSource }),
     tickets,
     ticketStreams,
     revocations,
@@ -392,6 +416,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
   await scheduleReconciler(db, queue, clock);
   if (config.settlementQueue !== undefined)
     await scheduleSettlementQueue(db, queue, clock, config.settlementQueue);
+  if (chainSource) await scheduleFollower(db, queue, clock);
   const stopping = new AbortController();
   // Before the first connection: who is on it was authenticated after this.
   const revoked = await presentRevocation(feeds);

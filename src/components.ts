@@ -1,3 +1,7 @@
+import { createCore } from './chain/core/core.ts';
+import { createSignals } from './chain/core/signals.ts';
+import { createDemoChain } from './chain/demo.ts';
+import type { ChainSource } from './chain/source.ts';
 import type { Config } from './config.ts';
 import type { Inbox } from './inbox/inbox.ts';
 import type { Agent } from './jobs/agent/agent.ts';
@@ -72,6 +76,20 @@ export async function openBus(
   if (redisUrl === undefined) return createInProcessBus(db.exclusive);
   const [info] = await db.query<{ epoch: string }>('SELECT epoch FROM database_info');
   return createRedisBus({ url: new URL(redisUrl), prefix: `satwire:${info?.epoch}:`, ...reporting });
+}
+
+/** The chain that is followed, if any. */
+export function openChain(
+  { bitcoindRpcUrl: url, bitcoindCookieFile: cookieFile, ...config }: Config,
+  clock: Clock,
+  reporting: Pick<Parameters<typeof createSignals>[0], 'onGap' | 'onError'>,
+): ChainSource | undefined {
+  if (config.chain === 'demo') return createDemoChain(clock);
+  if (url === undefined) return undefined;
+  const { bitcoindZmqHashblock: hashblock, bitcoindZmqSequence: sequence } = config;
+  const isTold = (hashblock ?? sequence) !== undefined;
+  const watch = isTold ? createSignals({ hashblock, sequence, ...reporting }) : undefined;
+  return createCore({ url, cookieFile, watch });
 }
 
 interface Lightning {

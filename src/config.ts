@@ -50,6 +50,10 @@ const httpUrl = () =>
 const connectionUrl = (protocol: RegExp, example: string) =>
   z.url({ protocol, hostname: /./, error: `must be a URL like ${example}` });
 
+/** Where a ZeroMQ publisher is. */
+const zmqAddress = () =>
+  z.string().regex(/^(tcp:\/\/[^\s/]+:\d+|ipc:\/\/\S+)$/, 'must be an address like tcp://127.0.0.1:28332');
+
 const isOrigin = (text: string) =>
   /^https?:\/\//.test(text) && URL.canParse(text) && new URL(text).origin === text;
 
@@ -130,6 +134,24 @@ const variables = z.object({
     .describe(
       'BullMQ queue in REDIS_URL whose completed jobs `{streamId, transaction?}` settle streams. Unset: none.',
     ),
+  BITCOIND_RPC_URL: httpUrl()
+    .optional()
+    .describe(
+      'JSON-RPC of Bitcoin Core 24 or newer: `http://user:password@host:8332`. Unset: no chain is followed.',
+    ),
+  BITCOIND_COOKIE_FILE: z
+    .string()
+    .optional()
+    .describe('File in which Bitcoin Core writes its password, in the place of one in BITCOIND_RPC_URL.'),
+  BITCOIND_ZMQ_HASHBLOCK: zmqAddress()
+    .optional()
+    .describe('Where Bitcoin Core publishes `hashblock`. Unset: it is asked twice a second.'),
+  BITCOIND_ZMQ_SEQUENCE: zmqAddress()
+    .optional()
+    .describe('Where Bitcoin Core publishes `sequence`; mostly the same address.'),
+  CHAIN: oneOf(['demo'])
+    .optional()
+    .describe('`demo` makes a chain up, for trying things out. Unset: that of BITCOIND_RPC_URL, if any.'),
   PUBLIC_URL: httpUrl()
     .optional()
     .describe(
@@ -342,6 +364,36 @@ export const configSchema = variables
     path: ['REDIS_URL'],
     error: 'must be set together with SETTLEMENT_QUEUE',
     ...unlessFaulty('SETTLEMENT_QUEUE', 'REDIS_URL'),
+  })
+  .refine(
+    ({ BITCOIND_RPC_URL: url, BITCOIND_COOKIE_FILE: cookie }) =>
+      url === undefined || cookie !== undefined || (url.username !== '' && url.password !== ''),
+    {
+      path: ['BITCOIND_RPC_URL'],
+      error: 'must hold a user and a password unless BITCOIND_COOKIE_FILE is set',
+      ...unlessFaulty('BITCOIND_RPC_URL', 'BITCOIND_COOKIE_FILE'),
+    },
+  )
+  .refine(
+    (env) =>
+      env.BITCOIND_RPC_URL !== undefined ||
+      (env.BITCOIND_COOKIE_FILE ?? env.BITCOIND_ZMQ_HASHBLOCK ?? env.BITCOIND_ZMQ_SEQUENCE) === undefined,
+    {
+      path: ['BITCOIND_RPC_URL'],
+      error:
+        'must be set together with BITCOIND_COOKIE_FILE, BITCOIND_ZMQ_HASHBLOCK or BITCOIND_ZMQ_SEQUENCE',
+      ...unlessFaulty(
+        'BITCOIND_RPC_URL',
+        'BITCOIND_COOKIE_FILE',
+        'BITCOIND_ZMQ_HASHBLOCK',
+        'BITCOIND_ZMQ_SEQUENCE',
+      ),
+    },
+  )
+  .refine((env) => env.CHAIN === undefined || env.BITCOIND_RPC_URL === undefined, {
+    path: ['CHAIN'],
+    error: 'cannot be set together with BITCOIND_RPC_URL: there is one chain',
+    ...unlessFaulty('CHAIN', 'BITCOIND_RPC_URL'),
   })
   .refine((env) => env.SESSION_DEPOSIT_MIN_SATS <= env.SESSION_DEPOSIT_MAX_SATS, {
     path: ['SESSION_DEPOSIT_MIN_SATS'],

@@ -21,4 +21,5 @@ export const migrations: readonly URL[] = [
   './platform/work/0019-work-held.sql',
   './streams/0020-streams-held.sql',
   './money/0021-smaller-indexes.sql',
+  './chain/0022-chain.sql',
 ].map((path) => new URL(path, import.meta.url));

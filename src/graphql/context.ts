@@ -1,3 +1,4 @@
+import type { Chain } from '../chain/chain.ts';
 import type { Jobs } from '../jobs/commands.ts';
 import type { EscrowJobs } from '../jobs/escrow/commands.ts';
 import type { Marketplace } from '../marketplace/commands.ts';
@@ -37,6 +38,7 @@ export interface Services {
   readonly streamHeights: StreamHeights;
   readonly marketplace: Marketplace;
   readonly treasury: Treasury;
+  readonly chain: Chain;
   readonly tickets: Tickets;
   readonly ticketStreams: TicketStreams;
   readonly revocations: Revocations;

@@ -15,6 +15,7 @@ import '../sessions/graphql-operations.ts';
 import '../streams/graphql-operations.ts';
 import '../marketplace/graphql-operations.ts';
 import '../treasury/graphql-operations.ts';
+import '../chain/graphql.ts';
 
 let built: GraphQLSchema | undefined;
 

@@ -77,6 +77,10 @@ export function createMetrics(readings: Readings) {
       'Deliveries and events of the settlement queue that could not be processed, and were set aside.',
     ),
     chainGaps: counter('satwire_chain_gaps_total', 'Ranges of block heights of which nothing was delivered.'),
+    zmqGaps: counter(
+      'satwire_zmq_gaps_total',
+      'Times that messages of Bitcoin Core were lost, or that it has started again.',
+    ),
     settlementQueueGaps: counter(
       'satwire_settlement_queue_gaps_total',
       'Times that the settlement queue no longer kept what was still to be read of it.',

@@ -1,0 +1,73 @@
+import type { Database } from '../platform/database/database.ts';
+import { unavailable } from '../platform/errors.ts';
+import type { Tip } from './events.ts';
+import { blockAt, blocksByHashes, readTip, type StoredBlock } from './queries.ts';
+import { type ChainSource, ChainUnavailableError } from './source.ts';
+
+export type Chain = ReturnType<typeof createChain>;
+
+interface Dependencies {
+  readonly db: Database;
+  /** Absent: no chain is followed. */
+  readonly source: ChainSource | undefined;
+}
+
+const retryAfterMs = 5_000;
+
+/**
+ * The Bitcoin chain, as it is asked for.
+ * All of it throws PublicError UNAVAILABLE where no chain is followed, or while it does not answer.
+ */
+export function createChain({ db, source }: Dependencies) {
+  /** @throws PublicError UNAVAILABLE where no chain is followed. */
+  function required(): ChainSource {
+    if (!source) throw unavailable('No chain is followed here.', 60_000);
+    return source;
+  }
+
+  /** Asks the chain itself, for what was not seen here. */
+  async function ask<Result>(question: (chain: ChainSource) => Promise<Result>): Promise<Result> {
+    try {
+      return await question(required());
+    } catch (error) {
+      if (error instanceof ChainUnavailableError)
+        throw unavailable('The chain does not answer.', retryAfterMs, error);
+      throw error;
+    }
+  }
+
+  async function byHash(hash: string): Promise<StoredBlock | undefined> {
+    required();
+    const [seen] = await blocksByHashes(db, [hash]);
+    if (seen) return seen;
+    return ask(async (chain) => {
+      const block = await chain.block(hash);
+      return block && { ...block, isCanonical: (await chain.hashAt(block.height)) === hash };
+    });
+  }
+
+  return {
+    /** Refuses where no chain is followed. */
+    require: () => void required(),
+
+    /** Where the chain ends. */
+    async tip(): Promise<Tip> {
+      required();
+      const tip = await readTip(db);
+      if (!tip) throw unavailable('Nothing was heard of the chain yet.', retryAfterMs);
+      return tip;
+    },
+
+    /** A block by its hash, also one that a reorganisation has taken off the chain. */
+    byHash,
+
+    /** The block of the chain at a height. */
+    async atHeight(height: number): Promise<StoredBlock | undefined> {
+      required();
+      const seen = await blockAt(db, height);
+      if (seen) return seen;
+      const hash = await ask((chain) => chain.hashAt(height));
+      return hash === undefined ? undefined : byHash(hash);
+    },
+  };
+}

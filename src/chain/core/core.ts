@@ -1,0 +1,94 @@
+import { z } from 'zod';
+import { type ChainSource, ChainUnavailableError, type Fees, type FeeTarget, feeTargets } from '../source.ts';
+import { createRpc, RpcError, type RpcOptions } from './rpc.ts';
+
+/** Hears of new tips, if anything tells of them; see `createSignals`. */
+export type Watch = (onSignal: () => void) => () => void;
+
+interface Options extends RpcOptions {
+  /** Absent: Core is asked often instead. */
+  readonly watch?: Watch | undefined;
+}
+
+/** Without anybody who tells, and with somebody who may have been cut off; ms. */
+const pollMs = 500;
+const silenceMs = 5_000;
+
+// No more is read than is used, and what newer versions add is passed over.
+const chainInfo = z.object({
+  chain: z.string(),
+  bestblockhash: z.string(),
+  initialblockdownload: z.boolean().optional(),
+});
+const header = z.object({
+  hash: z.string(),
+  height: z.number(),
+  previousblockhash: z.string().optional(),
+});
+const block = header.extend({ time: z.number(), nTx: z.number(), size: z.number(), weight: z.number() });
+const estimate = z.object({ feerate: z.number().optional() });
+
+/** No such block, and a height above the tip. */
+const notFound = [-5, -8];
+
+/** BTC/kvB, as Core gives it, in sat/vB, to a thousandth. */
+const satPerVbyte = (btcPerKvb: number) => Math.round(btcPerKvb * 1e8) / 1_000;
+
+/** Bitcoin Core, 24 or newer. */
+export function createCore({ watch, ...options }: Options): ChainSource {
+  const rpc = createRpc(options);
+
+  const unlessUnknown = async <Result>(asked: Promise<Result>): Promise<Result | undefined> => {
+    try {
+      return await asked;
+    } catch (error) {
+      if (error instanceof RpcError && notFound.includes(error.code)) return undefined;
+      throw error;
+    }
+  };
+
+  async function fee(target: FeeTarget): Promise<[FeeTarget, number | null]> {
+    const { feerate } = await rpc.call('estimatesmartfee', [target], estimate);
+    return [target, feerate === undefined ? null : satPerVbyte(feerate)];
+  }
+
+  return {
+    async tip() {
+      const {
+        chain,
+        bestblockhash: hash,
+        initialblockdownload,
+      } = await rpc.call('getblockchaininfo', [], chainInfo);
+      if (initialblockdownload && chain !== 'regtest')
+        throw new ChainUnavailableError('Bitcoin Core has not the whole chain yet.');
+      return { chain, hash };
+    },
+
+    async header(hash) {
+      const found = await unlessUnknown(rpc.call('getblockheader', [hash, true], header));
+      return found && { hash, height: found.height, parent: found.previousblockhash ?? null };
+    },
+
+    async block(hash) {
+      const found = await unlessUnknown(rpc.call('getblock', [hash, 1], block));
+      return (
+        found && {
+          hash,
+          height: found.height,
+          parent: found.previousblockhash ?? null,
+          minedAt: new Date(found.time * 1_000),
+          txCount: found.nTx,
+          sizeBytes: found.size,
+          weight: found.weight,
+        }
+      );
+    },
+
+    hashAt: (height) => unlessUnknown(rpc.call('getblockhash', [height], z.string())),
+
+    fees: async () => Object.fromEntries(await Promise.all(feeTargets.map(fee))) as Fees,
+
+    watch: watch ?? (() => () => {}),
+    silenceMs: watch ? silenceMs : pollMs,
+  };
+}

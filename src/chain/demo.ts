@@ -1,0 +1,50 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '../platform/clock.ts';
+import type { ChainBlock, ChainSource } from './source.ts';
+
+/** A block comes each so many milliseconds, counted from 1 January 2026; nobody keeps what it is made of. */
+const blockMs = 30_000;
+const begin = Date.UTC(2026, 0, 1);
+
+const digest = (text: string) => createHash('sha256').update(text).digest('hex');
+
+/** The hash of a height: it ends in it, so that a hash tells where it belongs. */
+const hashOf = (height: number) =>
+  `${'0'.repeat(16)}${digest(`block ${height}`).slice(0, 40)}${height.toString(16).padStart(8, '0')}`;
+
+/** A number from 0 to 1 that a text leads to. */
+const share = (text: string) => Number.parseInt(digest(text).slice(0, 8), 16) / 0xffff_ffff;
+
+/** A chain that is made up, for trying things out: the same for all who ask, at any time. */
+export function createDemoChain(clock: Clock): ChainSource {
+  const tipHeight = () => Math.floor((clock.now() - begin) / blockMs);
+
+  function block(hash: string): ChainBlock | undefined {
+    const height = Number.parseInt(hash.slice(-8), 16);
+    if (!(height >= 0 && height <= tipHeight()) || hash !== hashOf(height)) return undefined;
+    const txCount = 1 + Math.floor(share(`txs ${height}`) * 5_000);
+    const weight = 1_000 + txCount * 780;
+    return {
+      hash,
+      height,
+      parent: height === 0 ? null : hashOf(height - 1),
+      minedAt: new Date(begin + height * blockMs),
+      txCount,
+      sizeBytes: Math.floor(weight / 2.6),
+      weight,
+    };
+  }
+
+  return {
+    tip: async () => ({ chain: 'demo', hash: hashOf(tipHeight()) }),
+    header: async (hash) => block(hash),
+    block: async (hash) => block(hash),
+    hashAt: async (height) => (height >= 0 && height <= tipHeight() ? hashOf(height) : undefined),
+    async fees() {
+      const base = 1 + Math.round(share(`fees ${tipHeight()}`) * 200) / 10;
+      return { 1: base * 2, 3: base * 1.5, 6: base };
+    },
+    watch: () => () => {},
+    silenceMs: 1_000,
+  };
+}

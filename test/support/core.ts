@@ -1,0 +1,244 @@
+import { createHash } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Publisher } from 'zeromq';
+import { freePort } from '../../scripts/lib/server.ts';
+
+const digest = (text: string) => createHash('sha256').update(text).digest('hex');
+
+export interface CoreBlock {
+  readonly hash: string;
+  readonly height: number;
+  readonly parent: string | undefined;
+  readonly txids: readonly string[];
+}
+
+/** How Core fails: it is still loading, does not answer at all, answers something else, or is not there. */
+export type CoreFault = 'WARMING_UP' | 'SILENT' | 'GARBAGE' | 'DOWN';
+
+interface Options {
+  /** Whose shapes it answers in. */
+  readonly version?: 24 | 31;
+  /** Without ZeroMQ it has to be asked. */
+  readonly publishes?: boolean;
+}
+
+type Call = (...params: never[]) => unknown;
+
+class CallError extends Error {
+  readonly code: number;
+  constructor(code: number, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+const user = 'satwire';
+const password = 'a password of Core';
+let cores = 0;
+
+/**
+ * Stands in for Bitcoin Core: its JSON-RPC with the codes and status of Core, and real ZeroMQ publishers, whose frames
+ * are the topic, the hash in the order of RPC, and a counter per topic that a restart resets.
+ */
+export async function startCore({ version = 31, publishes = true }: Options = {}) {
+  cores += 1;
+  const name = `core ${cores}`;
+  const blocks = new Map<string, CoreBlock>();
+  let made = 0;
+  let fault: CoreFault | undefined;
+  let asked = 0;
+  const counters = { hashblock: 0, sequence: 0 };
+
+  function blockOn(parent: CoreBlock | undefined, txCount = 3): CoreBlock {
+    made += 1;
+    const block = {
+      hash: digest(`${name} block ${made}`),
+      height: parent ? parent.height + 1 : 0,
+      parent: parent?.hash,
+      txids: Array.from({ length: txCount }, (_, n) => digest(`${name} block ${made} tx ${n}`)),
+    };
+    blocks.set(block.hash, block);
+    return block;
+  }
+  let chain: CoreBlock[] = [blockOn(undefined)];
+  const tip = () => chain.at(-1) as CoreBlock;
+
+  const find = (hash: string): CoreBlock => {
+    const block = blocks.get(hash);
+    if (!block) throw new CallError(-5, 'Block not found');
+    return block;
+  };
+  const header = (block: CoreBlock) => ({
+    hash: block.hash,
+    confirmations: chain[block.height] === block ? tip().height - block.height + 1 : -1,
+    height: block.height,
+    version: 0x2000_0000,
+    time: 1_780_000_000 + block.height * 600,
+    mediantime: 1_780_000_000 + block.height * 600 - 3_600,
+    nTx: block.txids.length,
+    difficulty: 1,
+    ...(block.parent !== undefined && { previousblockhash: block.parent }),
+    ...(version >= 31 && { target: '00'.repeat(32) }),
+  });
+  const calls: Record<string, Call> = {
+    getblockchaininfo: () => ({
+      ...{ chain: 'regtest', blocks: tip().height, headers: tip().height, bestblockhash: tip().hash },
+      ...{ verificationprogress: 1, initialblockdownload: false, pruned: false },
+      warnings: version >= 28 ? [] : '',
+    }),
+    getblockheader: (hash: string) => header(find(hash)),
+    getblock: (hash: string) => ({
+      ...header(find(hash)),
+      ...{ size: 900 + find(hash).txids.length, strippedsize: 800, weight: 3_300, tx: find(hash).txids },
+      ...(version >= 31 && { coinbase_tx: { version: 2, locktime: 0, sequence: 0, coinbase: '00' } }),
+    }),
+    getblockhash(height: number) {
+      const block = chain[height];
+      if (!block) throw new CallError(-8, 'Block height out of range');
+      return block.hash;
+    },
+    // Nothing is known of the next block, as on a young regtest chain.
+    estimatesmartfee: (target: number) =>
+      target === 1
+        ? { errors: ['Insufficient data or no feerate found'], blocks: 2 }
+        : { feerate: 0.00012345, blocks: target },
+  };
+
+  function answer(body: string): { status: number; text: string } {
+    const { id, method, params } = JSON.parse(body);
+    try {
+      if (fault === 'WARMING_UP') throw new CallError(-28, 'Loading block index…');
+      const call = calls[method];
+      if (!call) throw new CallError(-32_601, 'Method not found');
+      return { status: 200, text: JSON.stringify({ result: call(...(params as never[])), error: null, id }) };
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      const { code, message } = error;
+      return { status: 500, text: JSON.stringify({ result: null, error: { code, message }, id }) };
+    }
+  }
+
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    asked += 1;
+    if (fault === 'SILENT') return;
+    if (fault === 'DOWN') return void request.socket.destroy();
+    if (fault === 'GARBAGE') return void response.end('<html>not Core</html>');
+    const expected = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+    if (request.headers.authorization !== expected) return void response.writeHead(401).end();
+    const { status, text } = answer(Buffer.concat(chunks).toString());
+    response.writeHead(status, { 'content-type': 'application/json' }).end(text);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+
+  const zmqAddress = `tcp://127.0.0.1:${await freePort()}`;
+  let publisher: Publisher | undefined;
+  async function bind(): Promise<void> {
+    publisher = new Publisher({ linger: 0 });
+    await publisher.bind(zmqAddress);
+  }
+  if (publishes) await bind();
+
+  /** Messages leave one after the other, whoever sends them. */
+  let sending = Promise.resolve();
+  function publish(topic: 'hashblock' | 'sequence', body: Buffer, isLost: boolean): void {
+    const count = Buffer.alloc(4);
+    count.writeUInt32LE(counters[topic] % 2 ** 32);
+    counters[topic] += 1;
+    const socket = publisher;
+    if (isLost || !socket) return;
+    sending = sending.then(() => socket.send([topic, body, count])).catch(() => {});
+  }
+
+  interface Telling {
+    /** The messages are numbered, and never come. */
+    readonly isLost?: boolean;
+    /** They come twice, with the same numbers. */
+    readonly isRepeated?: boolean;
+  }
+
+  function tell(
+    gone: readonly CoreBlock[],
+    come: readonly CoreBlock[],
+    { isLost = false, isRepeated }: Telling,
+  ): void {
+    const mark = (block: CoreBlock, letter: string) =>
+      publish('sequence', Buffer.concat([Buffer.from(block.hash, 'hex'), Buffer.from(letter)]), isLost);
+    const before = { ...counters };
+    for (let time = 0; time < (isRepeated ? 2 : 1); time += 1) {
+      Object.assign(counters, before);
+      for (const block of gone) mark(block, 'D');
+      for (const block of come) mark(block, 'C');
+      // Of a reorganisation, Core tells the new tip alone.
+      for (const block of gone.length > 0 ? come.slice(-1) : come)
+        publish('hashblock', Buffer.from(block.hash, 'hex'), isLost);
+    }
+  }
+
+  return {
+    rpcUrl: `http://${user}:${encodeURIComponent(password)}@127.0.0.1:${port}`,
+    /** The environment of a server that follows this node. */
+    env: {
+      BITCOIND_RPC_URL: `http://${user}:${encodeURIComponent(password)}@127.0.0.1:${port}`,
+      ...(publishes && { BITCOIND_ZMQ_HASHBLOCK: zmqAddress, BITCOIND_ZMQ_SEQUENCE: zmqAddress }),
+    } as Record<string, string>,
+    cookie: `${user}:${password}`,
+    /** Where RPC is, without a password. */
+    bareUrl: `http://127.0.0.1:${port}`,
+    tip,
+    chain: (): readonly CoreBlock[] => chain,
+    asked: () => asked,
+
+    /** Puts blocks upon the tip. */
+    mine(count = 1, telling: Telling = {}): CoreBlock[] {
+      const come = Array.from({ length: count }, () => {
+        chain.push(blockOn(tip()));
+        return tip();
+      });
+      tell([], come, telling);
+      return come;
+    },
+
+    /** Takes blocks off the chain, the highest first, and puts others in their place. */
+    reorganise(depth: number, come: number, telling: Telling = {}): { gone: CoreBlock[]; come: CoreBlock[] } {
+      const gone = chain.splice(chain.length - depth).reverse();
+      for (let n = 0; n < come; n += 1) chain.push(blockOn(tip()));
+      const added = chain.slice(chain.length - come);
+      tell(gone, added, telling);
+      return { gone, come: added };
+    },
+
+    /** Puts the chain back to what it was: blocks that were there before come again. */
+    restore(blocksOfBefore: readonly CoreBlock[], telling: Telling = {}): void {
+      const gone = chain.filter((block) => !blocksOfBefore.includes(block)).reverse();
+      const come = blocksOfBefore.filter((block) => !chain.includes(block));
+      chain = [...blocksOfBefore];
+      tell(gone, come, telling);
+    },
+
+    fail(by: CoreFault | undefined): void {
+      fault = by;
+    },
+
+    /** Stops publishing, and begins anew: the counters with it. */
+    async restart(): Promise<void> {
+      await sending;
+      publisher?.close();
+      counters.hashblock = 0;
+      counters.sequence = 0;
+      if (publishes) await bind();
+    },
+
+    async stop(): Promise<void> {
+      await sending;
+      publisher?.close();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+export type Core = Awaited<ReturnType<typeof startCore>>;
