@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import { createChain } from './chain/chain.ts';
 import { createFollower, followWork, scheduleFollower } from './chain/follow.ts';
+import { createMempoolFollower } from './chain/mempool.ts';
 import {
   configuredAgent,
   openBus,
@@ -273,6 +274,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
       ...(chainSource && {
         [followWork]: createFollower({
           ...{ db, clock, log, source: chainSource, logger },
+          mempool: createMempoolFollower({ db, clock, bus, source: chainSource }),
           onHeight: (tx, height) => streamWorkers.reached(tx, 'BITCOIN', height),
         }),
       }),

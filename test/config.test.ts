@@ -456,6 +456,40 @@ describe('the error', () => {
   });
 });
 
+describe('the chain', () => {
+  const url = 'http://user:password@127.0.0.1:8332';
+
+  it('is that of a Bitcoin Core that lets us in, or is made up', () => {
+    expect(readConfig({ BITCOIND_RPC_URL: url }).bitcoindRpcUrl).toEqual(new URL(url));
+    const bare = 'http://127.0.0.1:8332';
+    expect(faults({ BITCOIND_RPC_URL: bare, BITCOIND_COOKIE_FILE: '/bitcoin/.cookie' })).toEqual([]);
+    for (const closed of [bare, 'http://user@127.0.0.1:8332'])
+      expect(faults({ BITCOIND_RPC_URL: closed })).toEqual([
+        'BITCOIND_RPC_URL must hold a user and a password unless BITCOIND_COOKIE_FILE is set',
+      ]);
+    expect(faults({ CHAIN: 'demo' })).toEqual([]);
+    expect(faults({ CHAIN: 'main' })).toEqual(['CHAIN must be one of demo']);
+    expect(faults({ CHAIN: 'demo', BITCOIND_RPC_URL: url })).toEqual([
+      'CHAIN cannot be set together with BITCOIND_RPC_URL: there is one chain',
+    ]);
+  });
+
+  it('is told of by the Core that is asked', () => {
+    const addresses = {
+      BITCOIND_ZMQ_HASHBLOCK: 'tcp://127.0.0.1:28332',
+      BITCOIND_ZMQ_SEQUENCE: 'ipc:///zmq',
+    };
+    expect(faults({ ...addresses, BITCOIND_RPC_URL: url })).toEqual([]);
+    expect(faults(addresses)).toEqual([
+      'BITCOIND_RPC_URL must be set together with BITCOIND_COOKIE_FILE, BITCOIND_ZMQ_HASHBLOCK or BITCOIND_ZMQ_SEQUENCE',
+    ]);
+    for (const wrong of ['127.0.0.1:28332', 'tcp://127.0.0.1', 'http://127.0.0.1:28332'])
+      expect(faults({ BITCOIND_RPC_URL: url, BITCOIND_ZMQ_HASHBLOCK: wrong })).toEqual([
+        'BITCOIND_ZMQ_HASHBLOCK must be an address like tcp://127.0.0.1:28332',
+      ]);
+  });
+});
+
 describe('what is delivered from outside', () => {
   const contract = 'SP2J6ZY48GV1EZ5V2V5RB9MP66SW86PYKKNRV9EJ7.bitpay-core';
 

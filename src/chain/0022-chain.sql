@@ -17,6 +17,9 @@ CREATE TABLE bitcoin_chain (
   -- As Bitcoin Core names it: main, test, testnet4, signet or regtest. demo of one that is made up.
   name text,
   -- Fee rates by the number of blocks that they aim at, in sat/vB, or null where nothing is known.
-  fees jsonb NOT NULL DEFAULT '{}'
+  fees jsonb NOT NULL DEFAULT '{}',
+  -- What waits to be confirmed, in short, as of that time.
+  mempool jsonb,
+  mempool_at timestamptz
 );
 INSERT INTO bitcoin_chain DEFAULT VALUES;

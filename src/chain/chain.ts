@@ -1,7 +1,7 @@
 import type { Database } from '../platform/database/database.ts';
 import { unavailable } from '../platform/errors.ts';
 import type { Tip } from './events.ts';
-import { blockAt, blocksByHashes, readTip, type StoredBlock } from './queries.ts';
+import { blockAt, blocksByHashes, type Mempool, readMempool, readTip, type StoredBlock } from './queries.ts';
 import { type ChainSource, ChainUnavailableError } from './source.ts';
 
 export type Chain = ReturnType<typeof createChain>;
@@ -56,6 +56,14 @@ export function createChain({ db, source }: Dependencies) {
       const tip = await readTip(db);
       if (!tip) throw unavailable('Nothing was heard of the chain yet.', retryAfterMs);
       return tip;
+    },
+
+    /** What waits to be confirmed. */
+    async mempool(): Promise<Mempool> {
+      required();
+      const mempool = await readMempool(db);
+      if (!mempool) throw unavailable('Nothing was heard of the mempool yet.', retryAfterMs);
+      return mempool;
     },
 
     /** A block by its hash, also one that a reorganisation has taken off the chain. */

@@ -6,6 +6,8 @@ import type { ChainBlock, ChainSource } from './source.ts';
 const blockMs = 30_000;
 const begin = Date.UTC(2026, 0, 1);
 
+const txsPerSecond = 20;
+
 const digest = (text: string) => createHash('sha256').update(text).digest('hex');
 
 /** The hash of a height: it ends in it, so that a hash tells where it belongs. */
@@ -44,7 +46,19 @@ export function createDemoChain(clock: Clock): ChainSource {
       const base = 1 + Math.round(share(`fees ${tipHeight()}`) * 200) / 10;
       return { 1: base * 2, 3: base * 1.5, 6: base };
     },
+    async waiting() {
+      // Since the last block, so many each second.
+      const since = clock.now() - (begin + tipHeight() * blockMs);
+      const count = Math.floor((since * txsPerSecond) / 1_000);
+      return Array.from({ length: count }, (_, n) => digest(`tx ${tipHeight()} ${n}`));
+    },
+    waitingTxs: async (txids) =>
+      txids.map((txid) => {
+        const virtualSize = 140 + Math.floor(share(`${txid} size`) * 400);
+        const feeSats = Math.ceil(virtualSize * (1 + share(`${txid} fee`) ** 4 * 80));
+        return { txid, virtualSize, feeSats, enteredAt: new Date(clock.now()), isReplaceable: true };
+      }),
     watch: () => () => {},
-    silenceMs: 1_000,
+    silenceMs: { tip: 1_000, mempool: 1_000 },
   };
 }

@@ -5,6 +5,9 @@ import type { BlockHeader, ChainBlock, Fees } from './source.ts';
 /** The feed of the chain: its tip, its blocks and its reorganisations. */
 export const chainTopic = 'chain';
 
+/** The feed of what waits to be confirmed; nothing of it is kept. */
+export const mempoolTopic = 'mempool';
+
 /** The names of the chain's events, which are those of their GraphQL types. */
 export type ChainEventType = 'TipUpdated' | 'BlockMined' | 'BlockDisconnected';
 

@@ -6,6 +6,7 @@ import type { WorkQueue } from '../platform/work/queue.ts';
 import type { WorkHandler } from '../platform/work/runner.ts';
 import { createWaiter } from '../platform/work/waiter.ts';
 import { chainEvents } from './events.ts';
+import type { MempoolFollower } from './mempool.ts';
 import { blocksByHashes, connectBlocks, disconnectAbove, lockTip, readTip, saveChain } from './queries.ts';
 import {
   type ChainBlock,
@@ -23,6 +24,7 @@ interface Dependencies {
   readonly source: ChainSource;
   /** Hears of each new height, in the transaction that takes it in. */
   readonly onHeight: (tx: Transaction, height: number) => Promise<void>;
+  readonly mempool: MempoolFollower;
   readonly logger: Pick<Logger, 'warn'>;
 }
 
@@ -39,7 +41,15 @@ const awayPauseMs = 1_000;
  * that a reorganisation took off before that. Whoever else follows it at the same moment finds the tip moved, and looks
  * again.
  */
-export function createFollower({ db, clock, log, source, onHeight, logger }: Dependencies): WorkHandler {
+export function createFollower({
+  db,
+  clock,
+  log,
+  source,
+  onHeight,
+  mempool,
+  logger,
+}: Dependencies): WorkHandler {
   async function isOnChain(hash: string): Promise<boolean> {
     const [block] = await blocksByHashes(db, [hash]);
     return block?.isCanonical === true;
@@ -97,28 +107,43 @@ export function createFollower({ db, clock, log, source, onHeight, logger }: Dep
   return {
     concurrency: 1,
     async run(_work, signal) {
-      const waiter = createWaiter(signal);
+      const ending = new AbortController();
+      const both = AbortSignal.any([signal, ending.signal]);
+      const waiter = createWaiter(both);
       let isStale = true;
-      const stop = source.watch(() => {
+      const tip = () => {
         isStale = true;
         waiter.wake();
-      });
+      };
+      const missed = () => {
+        mempool.missed();
+        tip();
+      };
+      const stop = source.watch({ tip: missed, missed, entered: mempool.entered, left: mempool.left });
       let isAway = false;
-      try {
-        while (!signal.aborted) {
-          isStale = false;
+      /** Does something over and over, also when the chain does not answer for a while. */
+      async function persist(step: () => Promise<void>): Promise<void> {
+        while (!both.aborted)
           try {
-            await catchUp(signal);
+            await step();
             isAway = false;
           } catch (error) {
             if (!(error instanceof ChainUnavailableError || error instanceof ChainMovedError)) throw error;
             if (!isAway) logger.warn({ err: error }, 'the chain cannot be followed');
             isAway = true;
-            await waiter.wait(awayPauseMs);
-            continue;
+            await createWaiter(both).wait(awayPauseMs);
           }
-          if (!isStale) await waiter.wait(source.silenceMs);
-        }
+      }
+      const followTip = () =>
+        persist(async () => {
+          isStale = false;
+          await catchUp(both);
+          if (!isStale) await waiter.wait(source.silenceMs.tip);
+        });
+      try {
+        const following = [followTip(), persist(() => mempool.follow(both))];
+        await Promise.all(following).finally(() => ending.abort());
+        await Promise.allSettled(following);
       } finally {
         stop();
       }

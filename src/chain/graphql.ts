@@ -109,7 +109,7 @@ builder.queryField('block', (t) =>
   }),
 );
 
-const ChainEventRef = builder.interfaceRef<Delivery>('ChainEvent').implement({
+export const ChainEventRef = builder.interfaceRef<Delivery>('ChainEvent').implement({
   description: 'Something that happened to the Bitcoin chain.',
   interfaces: [EventRef],
   resolveType: ({ event }) => event.type,

@@ -1,5 +1,6 @@
 import type { Queryable, Transaction } from '../platform/database/database.ts';
 import type { Tip } from './events.ts';
+import type { MempoolSummary } from './mempool-index.ts';
 import type { BlockHeader, ChainBlock, Fees } from './source.ts';
 
 /** A block that was seen here. */
@@ -92,4 +93,24 @@ export async function connectBlocks(tx: Transaction, blocks: readonly ChainBlock
 /** Remembers what is known of the chain beside its blocks. */
 export async function saveChain(tx: Transaction, name: string, fees: Fees): Promise<void> {
   await tx.query('UPDATE bitcoin_chain SET name = $1, fees = $2', [name, JSON.stringify(fees)]);
+}
+
+/** What waits to be confirmed, in short. */
+export interface Mempool extends MempoolSummary {
+  readonly updatedAt: Date;
+}
+
+/** What waits to be confirmed, as it was summed up last. */
+export async function readMempool(db: Queryable): Promise<Mempool | undefined> {
+  const [row] = await db.query<{ mempool: MempoolSummary | null; updatedAt: Date }>(
+    'SELECT mempool, mempool_at AS "updatedAt" FROM bitcoin_chain',
+  );
+  if (!row?.mempool) return undefined;
+  const recent = row.mempool.recent.map((tx) => ({ ...tx, enteredAt: new Date(tx.enteredAt) }));
+  return { ...row.mempool, recent, updatedAt: row.updatedAt };
+}
+
+/** Stores a summary, as JSON. */
+export async function saveMempool(db: Queryable, summary: string, at: Date): Promise<void> {
+  await db.query('UPDATE bitcoin_chain SET mempool = $1, mempool_at = $2', [summary, at]);
 }

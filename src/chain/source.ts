@@ -29,6 +29,28 @@ export interface SourceTip {
   readonly hash: string;
 }
 
+/** A transaction that waits to be confirmed. */
+export interface WaitingTx {
+  readonly txid: string;
+  readonly feeSats: number;
+  readonly virtualSize: number;
+  readonly enteredAt: Date;
+  /** Whether it says that it may be replaced. */
+  readonly isReplaceable: boolean;
+}
+
+/** What a watched chain tells. Each is a reason to ask, and may come twice, or for nothing. */
+export interface Signals {
+  /** The tip may have moved. */
+  tip(): void;
+  /** A transaction has begun to wait. */
+  entered(txid: string): void;
+  /** One waits no more, and is in no block. */
+  left(txid: string): void;
+  /** Something may have been missed. */
+  missed(): void;
+}
+
 /**
  * A chain that is followed.
  * All that ask it throw ChainUnavailableError while it does not answer.
@@ -42,10 +64,14 @@ export interface ChainSource {
   /** The block of the chain at a height; undefined above its tip. */
   hashAt(height: number): Promise<string | undefined>;
   fees(): Promise<Fees>;
-  /** Has somebody hear each time that the tip may have moved; answers how to stop. */
-  watch(onSignal: () => void): () => void;
-  /** How long nothing may be heard until the tip is looked at; ms. */
-  readonly silenceMs: number;
+  /** The ids of all transactions that wait to be confirmed. */
+  waiting(): Promise<readonly string[]>;
+  /** Of these, what is known; what waits no more is left out. */
+  waitingTxs(txids: readonly string[]): Promise<readonly WaitingTx[]>;
+  /** Has somebody hear of what happens; answers how to stop. */
+  watch(signals: Signals): () => void;
+  /** How long nothing may be heard until the tip is looked at, and until what waits is; ms. */
+  readonly silenceMs: { readonly tip: number; readonly mempool: number };
 }
 
 /** The chain does not answer, or is not ready to. */

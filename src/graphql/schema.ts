@@ -16,6 +16,7 @@ import '../streams/graphql-operations.ts';
 import '../marketplace/graphql-operations.ts';
 import '../treasury/graphql-operations.ts';
 import '../chain/graphql.ts';
+import '../chain/graphql-mempool.ts';
 
 let built: GraphQLSchema | undefined;
 

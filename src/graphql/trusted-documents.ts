@@ -52,7 +52,8 @@ const persisted = z.object({ persistedQuery: z.object({ sha256Hash: z.string() }
 
 /** The id that a request names its document by; undefined when there is none. */
 function idIn({ documentId, extensions }: DocumentParams): string | undefined {
-  if (documentId != null) return String(documentId);
+  // What is no text names none, as an empty one does.
+  if (documentId != null) return typeof documentId === 'string' ? documentId : '';
   const { success, data } = persisted.safeParse(extensions);
   return success ? data.persistedQuery.sha256Hash : undefined;
 }

@@ -65,6 +65,7 @@ describe('a trusted document', () => {
     ['extensions that are none', { extensions: 'x' }],
     ['an id that is not known', { documentId: '__proto__' }],
     ['an id that is no text', { documentId: { [sha256(viewer)]: 1 } }],
+    ['an id that cannot be made one', { documentId: { toString: null } }],
     ['another text beside the hash of one', { query: '{ viewer { roles } }', ...byHash(viewer) }],
     ['the text of one beside the hash of another', { query: viewer, ...byHash(watch) }],
   ])('is not %s', async (_what, params) => {

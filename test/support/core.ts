@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Publisher } from 'zeromq';
 import { freePort } from '../../scripts/lib/server.ts';
+import { until } from './until.ts';
 
 const digest = (text: string) => createHash('sha256').update(text).digest('hex');
 
@@ -61,6 +62,8 @@ export async function startCore({ version = 31, publishes = true }: Options = {}
     blocks.set(block.hash, block);
     return block;
   }
+  /** What waits: fees are sats. */
+  const waiting = new Map<string, { readonly vsize: number; readonly fee: number; readonly time: number }>();
   let chain: CoreBlock[] = [blockOn(undefined)];
   const tip = () => chain.at(-1) as CoreBlock;
 
@@ -98,6 +101,18 @@ export async function startCore({ version = 31, publishes = true }: Options = {}
       if (!block) throw new CallError(-8, 'Block height out of range');
       return block.hash;
     },
+    getrawmempool: () => [...waiting.keys()],
+    getmempoolentry(txid: string) {
+      const tx = waiting.get(txid);
+      if (!tx) throw new CallError(-5, 'Transaction not in mempool');
+      return {
+        ...{ vsize: tx.vsize, weight: tx.vsize * 4, time: tx.time, height: tip().height, unbroadcast: false },
+        fees: { base: tx.fee / 1e8, modified: tx.fee / 1e8, ...(version >= 31 && { chunk: tx.fee / 1e8 }) },
+        ...{ depends: [], spentby: [] },
+        ...(version < 31 && { 'bip125-replaceable': false }),
+        ...(version >= 31 && { chunkweight: tx.vsize * 4 }),
+      };
+    },
     // Nothing is known of the next block, as on a young regtest chain.
     estimatesmartfee: (target: number) =>
       target === 1
@@ -105,8 +120,16 @@ export async function startCore({ version = 31, publishes = true }: Options = {}
         : { feerate: 0.00012345, blocks: target },
   };
 
+  type Request = { readonly id: unknown; readonly method: string; readonly params: unknown[] };
+
   function answer(body: string): { status: number; text: string } {
-    const { id, method, params } = JSON.parse(body);
+    const request: Request | Request[] = JSON.parse(body);
+    if (!Array.isArray(request)) return answerOne(request);
+    // Of a batch, the status says nothing.
+    return { status: 200, text: `[${request.map((each) => answerOne(each).text).join(',')}]` };
+  }
+
+  function answerOne({ id, method, params }: Request): { status: number; text: string } {
     try {
       if (fault === 'WARMING_UP') throw new CallError(-28, 'Loading block index…');
       const call = calls[method];
@@ -137,8 +160,15 @@ export async function startCore({ version = 31, publishes = true }: Options = {}
   const zmqAddress = `tcp://127.0.0.1:${await freePort()}`;
   let publisher: Publisher | undefined;
   async function bind(): Promise<void> {
-    publisher = new Publisher({ linger: 0 });
-    await publisher.bind(zmqAddress);
+    const socket = new Publisher({ linger: 0 });
+    // The one before it may still be closing.
+    await until('the address', () =>
+      socket.bind(zmqAddress).then(
+        () => true,
+        () => false,
+      ),
+    );
+    publisher = socket;
   }
   if (publishes) await bind();
 
@@ -151,6 +181,13 @@ export async function startCore({ version = 31, publishes = true }: Options = {}
     const socket = publisher;
     if (isLost || !socket) return;
     sending = sending.then(() => socket.send([topic, body, count])).catch(() => {});
+  }
+
+  let mempoolSequence = 0;
+  function waitingMessage(txid: string, label: string): Buffer {
+    const sequence = Buffer.alloc(8);
+    sequence.writeBigUInt64LE(BigInt(mempoolSequence));
+    return Buffer.concat([Buffer.from(txid, 'hex'), Buffer.from(label), sequence]);
   }
 
   interface Telling {
@@ -217,6 +254,34 @@ export async function startCore({ version = 31, publishes = true }: Options = {}
       const come = blocksOfBefore.filter((block) => !chain.includes(block));
       chain = [...blocksOfBefore];
       tell(gone, come, telling);
+    },
+
+    /** Transactions come to wait, each with its size (vB) and fee (sats); answers their ids. */
+    enter(
+      txs: ReadonlyArray<{ readonly vsize: number; readonly fee: number }>,
+      { isLost = false }: Telling = {},
+    ): string[] {
+      return txs.map((tx) => {
+        made += 1;
+        const txid = digest(`${name} waiting ${made}`);
+        waiting.set(txid, { ...tx, time: 1_780_000_000 + made });
+        mempoolSequence += 1;
+        publish('sequence', waitingMessage(txid, 'A'), isLost);
+        return txid;
+      });
+    },
+
+    /** They wait no more: told one by one, or, when a block has them, by the block alone. */
+    leave(txids: readonly string[], { isConfirmed = false, isLost = false } = {}): void {
+      for (const txid of txids) {
+        waiting.delete(txid);
+        mempoolSequence += 1;
+        if (!isConfirmed) publish('sequence', waitingMessage(txid, 'R'), isLost);
+      }
+      if (isConfirmed) {
+        chain.push(blockOn(tip()));
+        tell([], [tip()], { isLost });
+      }
     },
 
     fail(by: CoreFault | undefined): void {

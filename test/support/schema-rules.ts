@@ -74,8 +74,11 @@ export function undescribed(schema: GraphQLSchema): string[] {
 }
 
 /** The smallest valid operation that uses a root field: its arguments are made up. */
-export function smallestOperation({ kind, field }: RootField): { query: string; variables: Json } {
-  const required = field.args.filter(isRequiredArgument);
+export function smallestOperation(
+  { kind, field }: RootField,
+  also: readonly string[] = [],
+): { query: string; variables: Json } {
+  const required = field.args.filter((each) => isRequiredArgument(each) || also.includes(each.name));
   const declared = required.map(({ name, type }) => `$${name}: ${type}`).join(', ');
   const passed = required.map(({ name }) => `${name}: $${name}`).join(', ');
   const parentheses = (text: string) => (text === '' ? '' : `(${text})`);

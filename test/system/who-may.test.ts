@@ -10,9 +10,10 @@ import { foreignInvoice, payOut } from '../support/payouts.ts';
 import { openStream } from '../support/raw-sse.ts';
 import { rootFields, smallestOperation } from '../support/schema-rules.ts';
 import { doCommand } from '../support/streams.ts';
+import { until } from '../support/until.ts';
 import { createUser } from '../support/wallets.ts';
 
-const app = useTestApp({ AGENT: 'external' });
+const app = useTestApp({ AGENT: 'external', CHAIN: 'demo' });
 
 /** The rows of the table of docs/security.md: what is done, and who may. */
 const rows = (() => {
@@ -42,6 +43,7 @@ let world: World;
 const tomorrow = () => new Date(Date.now() + 86_400_000).toISOString();
 
 beforeAll(async () => {
+  await until('the chain', async () => (await app().send('{ chainTip { hash } mempool { txCount } }')).data);
   const alice = await createUser(app(), 'alice', 100_000);
   const dave = await createUser(app(), 'dave', 1_000);
   const admin = await createUser(app(), 'admin', 0, ['ADMIN']);
@@ -169,6 +171,7 @@ const asked: Readonly<Record<string, Asked>> = {
   submitEvaluation: ofJob,
   submitResult: ofJob,
   failJob: ofJob,
+  block: { arguments: () => ({ height: 1 }) },
   stubPay: { arguments: () => ({ paymentHash: world.ids.invoice }) },
   'node of these': id('session'),
   'node of a user': { arguments: () => ({ id: world.alice.id }) },
@@ -193,8 +196,8 @@ function named(what: string): { readonly name: string; readonly asked: Asked }[]
 async function tryIt(name: string, { arguments: given }: Asked, as: As): Promise<string | undefined> {
   const root = fields.get(name);
   if (!root) throw new Error(`There is no root field ${name}.`);
-  const { query, variables } = smallestOperation(root);
   const values = given?.() ?? {};
+  const { query, variables } = smallestOperation(root, Object.keys(values));
   const merged = {
     ...variables,
     ...values,

@@ -1,9 +1,16 @@
 import { z } from 'zod';
-import { type ChainSource, ChainUnavailableError, type Fees, type FeeTarget, feeTargets } from '../source.ts';
+import {
+  type ChainSource,
+  ChainUnavailableError,
+  type Fees,
+  type FeeTarget,
+  feeTargets,
+  type WaitingTx,
+} from '../source.ts';
 import { createRpc, RpcError, type RpcOptions } from './rpc.ts';
 
-/** Hears of new tips, if anything tells of them; see `createSignals`. */
-export type Watch = (onSignal: () => void) => () => void;
+/** Hears of what happens, if anything tells of it; see `createSignals`. */
+export type Watch = ChainSource['watch'];
 
 interface Options extends RpcOptions {
   /** Absent: Core is asked often instead. */
@@ -11,8 +18,10 @@ interface Options extends RpcOptions {
 }
 
 /** Without anybody who tells, and with somebody who may have been cut off; ms. */
-const pollMs = 500;
-const silenceMs = 5_000;
+const asking = { tip: 500, mempool: 2_000 };
+const told = { tip: 5_000, mempool: 60_000 };
+/** So many transactions are asked for in one request. */
+const batch = 500;
 
 // No more is read than is used, and what newer versions add is passed over.
 const chainInfo = z.object({
@@ -26,6 +35,13 @@ const header = z.object({
   previousblockhash: z.string().optional(),
 });
 const block = header.extend({ time: z.number(), nTx: z.number(), size: z.number(), weight: z.number() });
+// The fields of the fee outside of `fees` went in 24.
+const entry = z.object({
+  vsize: z.number(),
+  time: z.number(),
+  fees: z.object({ base: z.number() }),
+  'bip125-replaceable': z.boolean().optional(),
+});
 const estimate = z.object({ feerate: z.number().optional() });
 
 /** No such block, and a height above the tip. */
@@ -88,7 +104,31 @@ export function createCore({ watch, ...options }: Options): ChainSource {
 
     fees: async () => Object.fromEntries(await Promise.all(feeTargets.map(fee))) as Fees,
 
+    waiting: () => rpc.call('getrawmempool', [], z.array(z.string())),
+
+    async waitingTxs(txids) {
+      const found: WaitingTx[] = [];
+      for (let start = 0; start < txids.length; start += batch) {
+        const asked = txids.slice(start, start + batch);
+        const entries = await rpc.callMany(
+          'getmempoolentry',
+          asked.map((txid) => [txid]),
+          entry,
+        );
+        for (const [index, known] of entries.entries())
+          if (known)
+            found.push({
+              txid: asked[index] as string,
+              feeSats: Math.round(known.fees.base * 1e8),
+              virtualSize: known.vsize,
+              enteredAt: new Date(known.time * 1_000),
+              isReplaceable: known['bip125-replaceable'] ?? true,
+            });
+      }
+      return found;
+    },
+
     watch: watch ?? (() => () => {}),
-    silenceMs: watch ? silenceMs : pollMs,
+    silenceMs: watch ? told : asking,
   };
 }

@@ -45,23 +45,45 @@ export function createRpc({ url, cookieFile }: RpcOptions) {
     return `Basic ${Buffer.from(credentials).toString('base64')}`;
   }
 
-  async function send(method: string, params: readonly unknown[]): Promise<unknown> {
+  async function post(body: unknown): Promise<unknown> {
     const response = await fetch(endpoint, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: await authorization() },
-      body: JSON.stringify({ jsonrpc: '1.0', id: method, method, params }),
+      body: JSON.stringify(body),
       signal: AbortSignal.timeout(answerWithinMs),
     });
-    // An error of the call has the status 404 or 500, with a body that says more.
-    const text = await readBounded(response, longestAnswer);
-    const parsed = reply.safeParse(readJson(text));
-    if (!parsed.success) throw new ChainUnavailableError(`Bitcoin Core answered ${response.status}.`);
-    const { result, error } = parsed.data;
+    // An error of a call has the status 404 or 500, with a body that says more.
+    const answer = readJson(await readBounded(response, longestAnswer));
+    if (answer === undefined) throw new ChainUnavailableError(`Bitcoin Core answered ${response.status}.`);
+    return answer;
+  }
+
+  /** Posts calls; what fails on the way is that Core does not answer. */
+  async function ask(body: unknown): Promise<unknown> {
+    try {
+      return await post(body);
+    } catch (error) {
+      if (error instanceof ChainUnavailableError) throw error;
+      throw new ChainUnavailableError('Bitcoin Core does not answer.', { cause: error });
+    }
+  }
+
+  function read<Result>(method: string, answer: unknown, shape: z.ZodType<Result>): Result {
+    const parsed = reply.safeParse(answer);
+    const error = parsed.data?.error;
     if (error?.code === warmingUp)
       throw new ChainUnavailableError(`Bitcoin Core is starting: ${error.message}`);
     if (error) throw new RpcError(error.code, error.message);
-    return result;
+    const result = shape.safeParse(parsed.data?.result);
+    if (result.success) return result.data;
+    throw new ChainUnavailableError(`What Bitcoin Core answers to ${method} cannot be read.`, {
+      cause: parsed.error ?? result.error,
+    });
   }
+
+  const request = (method: string, params: readonly unknown[], id: string | number = method) => ({
+    ...{ jsonrpc: '1.0', id, method, params },
+  });
 
   return {
     /**
@@ -73,17 +95,29 @@ export function createRpc({ url, cookieFile }: RpcOptions) {
       params: readonly unknown[],
       shape: z.ZodType<Result>,
     ): Promise<Result> {
-      let result: unknown;
-      try {
-        result = await send(method, params);
-      } catch (error) {
-        if (error instanceof ChainUnavailableError || error instanceof RpcError) throw error;
-        throw new ChainUnavailableError('Bitcoin Core does not answer.', { cause: error });
-      }
-      const parsed = shape.safeParse(result);
-      if (parsed.success) return parsed.data;
-      throw new ChainUnavailableError(`What Bitcoin Core answers to ${method} cannot be read.`, {
-        cause: parsed.error,
+      return read(method, await ask(request(method, params)), shape);
+    },
+
+    /**
+     * Calls a method once for each of many parameters, in one request.
+     * @returns what each answers, in order; undefined where a call failed.
+     * @throws ChainUnavailableError
+     */
+    async callMany<Result>(
+      method: string,
+      each: ReadonlyArray<readonly unknown[]>,
+      shape: z.ZodType<Result>,
+    ): Promise<Array<Result | undefined>> {
+      const answers = await ask(each.map((params, id) => request(method, params, id)));
+      if (!Array.isArray(answers)) return [read(method, answers, shape)];
+      const byId = new Map(answers.map((answer: { readonly id?: unknown }) => [answer.id, answer]));
+      return each.map((_, id) => {
+        try {
+          return read(method, byId.get(id), shape);
+        } catch (error) {
+          if (error instanceof RpcError) return undefined;
+          throw error;
+        }
       });
     },
   };

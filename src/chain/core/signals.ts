@@ -1,4 +1,5 @@
 import type { Subscriber } from 'zeromq';
+import type { Signals } from '../source.ts';
 
 interface Options {
   /** Where Core publishes the hashes of new tips, and the sequence of all that enters and leaves. */
@@ -11,9 +12,6 @@ interface Options {
 
 /** How long a subscription that broke is left alone; ms. */
 const pauseMs = 1_000;
-
-/** Connect and disconnect, in messages of `sequence`; the rest is about the mempool. */
-const ofBlocks = ['C', 'D'].map((letter) => letter.charCodeAt(0));
 
 /**
  * Hears from Bitcoin Core by ZeroMQ that its tip has moved. What is heard is a reason to ask, and nothing more: what is
@@ -28,23 +26,27 @@ export function createSignals({ hashblock, sequence, onGap, onError }: Options) 
   /** The number of the last message of each topic. */
   const last = new Map<string, number>();
 
-  /** Whether a message is a reason to look at the tip. */
-  function isReason(topic: string, body: Buffer | undefined, count: Buffer | undefined): boolean {
+  /** Whether a message has the number that comes next; of the first, nobody knows what came before it. */
+  function follows(topic: string, count: Buffer | undefined): boolean {
     const number = count?.length === 4 ? count.readUInt32LE() : undefined;
     const before = last.get(topic);
     if (number !== undefined) last.set(topic, number);
-    const follows = before === undefined || number === (before + 1) % 2 ** 32;
-    if (!follows) onGap(topic);
-    return !follows || topic === 'hashblock' || ofBlocks.includes(body?.[32] ?? 0);
+    if (before !== undefined && number === (before + 1) % 2 ** 32) return true;
+    if (before !== undefined) onGap(topic);
+    return false;
   }
 
-  async function follow(subscriber: Subscriber, onSignal: () => void): Promise<void> {
-    for await (const [topic, body, count] of subscriber)
-      if (isReason(topic?.toString() ?? '', body, count)) onSignal();
+  async function follow(subscriber: Subscriber, signals: Signals): Promise<void> {
+    for await (const [name, body, count] of subscriber) {
+      const topic = name?.toString() ?? '';
+      if (!follows(topic, count)) signals.missed();
+      if (topic === 'hashblock') signals.tip();
+      else tellSequence(body, signals);
+    }
   }
 
   /** Subscribes, over and over, until it is told to stop. */
-  return function watch(onSignal: () => void): () => void {
+  return function watch(signals: Signals): () => void {
     let stopped = false;
     const open = new Set<Subscriber>();
     async function subscribe(address: string, wanted: readonly string[]): Promise<void> {
@@ -55,7 +57,7 @@ export function createSignals({ hashblock, sequence, onGap, onError }: Options) 
         try {
           subscriber.connect(address);
           subscriber.subscribe(...wanted);
-          await follow(subscriber, onSignal);
+          await follow(subscriber, signals);
         } catch (error) {
           if (!stopped) onError(error);
         } finally {
@@ -71,4 +73,14 @@ export function createSignals({ hashblock, sequence, onGap, onError }: Options) 
       for (const subscriber of open) subscriber.close();
     };
   };
+}
+
+/** A message of `sequence`: a hash, and what became of it: connected, disconnected, added to the mempool or removed. */
+function tellSequence(body: Buffer | undefined, signals: Signals): void {
+  if (!body || body.length < 33) return;
+  const hash = body.subarray(0, 32).toString('hex');
+  const label = String.fromCharCode(body[32] as number);
+  if (label === 'A') signals.entered(hash);
+  else if (label === 'R') signals.left(hash);
+  else signals.tip();
 }

@@ -39,6 +39,7 @@ it('reads the gauges when it is scraped, and counts what is counted', async () =
     'satwire_work_failures_total 1',
     'satwire_inbox_failed_total 0',
     'satwire_chain_gaps_total 0',
+    'satwire_zmq_gaps_total 0',
     'satwire_settlement_queue_gaps_total 0',
     'satwire_unexpected_errors_total 0',
   ]);
