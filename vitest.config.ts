@@ -11,11 +11,16 @@ const withoutDatabase = [
   'test/system/{who-may,crash,kills,inbox-kills,docs,lnbits,nginx}.test.ts',
   'test/transport/{documents,hostile,conformance,close-codes}.test.ts',
   'test/faults/**',
-  'test/nodes/**',
+  'test/{nodes,chain}/**',
 ];
 
-/** Many who do something at once: where there is one connection, as of the embedded database, they come one by one. */
-const withManyConnections = [
+/**
+ * Many who do something at once, who come one by one where there is one connection, as of the embedded database; and what
+ * takes long, and no other way there.
+ */
+const onPostgresAlone = [
+  'test/platform/log/retention.test.ts',
+  'test/streams/ticks.test.ts',
   'test/system/everything.test.ts',
   'test/{system,marketplace,treasury,jobs/escrow}/interleavings.test.ts',
   'test/marketplace/contention.test.ts',
@@ -35,7 +40,7 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'embedded', include: ['test/**/*.test.ts'], exclude: withManyConnections },
+        test: { name: 'embedded', include: ['test/**/*.test.ts'], exclude: onPostgresAlone },
       },
       {
         extends: true,
