@@ -2,7 +2,7 @@ import type { Database } from '../platform/database/database.ts';
 import { unavailable } from '../platform/errors.ts';
 import type { Tip } from './events.ts';
 import { blockAt, blocksByHashes, type Mempool, readMempool, readTip, type StoredBlock } from './queries.ts';
-import { type ChainSource, ChainUnavailableError } from './source.ts';
+import { type ChainSource, type ChainTx, ChainUnavailableError } from './source.ts';
 
 export type Chain = ReturnType<typeof createChain>;
 
@@ -13,12 +13,16 @@ interface Dependencies {
 }
 
 const retryAfterMs = 5_000;
+/** So many questions are put to the chain at a time: anybody may ask. */
+const mostAsked = 32;
 
 /**
  * The Bitcoin chain, as it is asked for.
  * All of it throws PublicError UNAVAILABLE where no chain is followed, or while it does not answer.
  */
 export function createChain({ db, source }: Dependencies) {
+  let asked = 0;
+
   /** @throws PublicError UNAVAILABLE where no chain is followed. */
   function required(): ChainSource {
     if (!source) throw unavailable('No chain is followed here.', 60_000);
@@ -27,12 +31,17 @@ export function createChain({ db, source }: Dependencies) {
 
   /** Asks the chain itself, for what was not seen here. */
   async function ask<Result>(question: (chain: ChainSource) => Promise<Result>): Promise<Result> {
+    const chain = required();
+    if (asked >= mostAsked) throw unavailable('The chain is asked for too much.', 1_000);
+    asked += 1;
     try {
-      return await question(required());
+      return await question(chain);
     } catch (error) {
       if (error instanceof ChainUnavailableError)
         throw unavailable('The chain does not answer.', retryAfterMs, error);
       throw error;
+    } finally {
+      asked -= 1;
     }
   }
 
@@ -68,6 +77,9 @@ export function createChain({ db, source }: Dependencies) {
 
     /** A block by its hash, also one that a reorganisation has taken off the chain. */
     byHash,
+
+    /** A transaction, also one that waits. */
+    transaction: (txid: string): Promise<ChainTx | undefined> => ask((chain) => chain.transaction(txid)),
 
     /** The block of the chain at a height. */
     async atHeight(height: number): Promise<StoredBlock | undefined> {

@@ -46,6 +46,17 @@ export function createDemoChain(clock: Clock): ChainSource {
       const base = 1 + Math.round(share(`fees ${tipHeight()}`) * 200) / 10;
       return { 1: base * 2, 3: base * 1.5, 6: base };
     },
+    // Nobody keeps what a block is made of; what waits pays to nobody.
+    async transaction(txid) {
+      const [tx] = (await this.waiting()).includes(txid) ? await this.waitingTxs([txid]) : [];
+      return (
+        tx && {
+          ...{ txid, virtualSize: tx.virtualSize, weight: tx.virtualSize * 4, feeSats: BigInt(tx.feeSats) },
+          ...{ isCoinbase: false, inputs: [], outputs: [], blockHash: null },
+        }
+      );
+    },
+
     async waiting() {
       // Since the last block, so many each second.
       const since = clock.now() - (begin + tipHeight() * blockMs);

@@ -48,7 +48,7 @@ const ChainTipRef = builder.objectRef<Tip & { readonly cursor: string }>('ChainT
   }),
 });
 
-const BlockRef = builder.objectRef<StoredBlock>('Block').implement({
+export const BlockRef = builder.objectRef<StoredBlock>('Block').implement({
   description: 'A block. Shown to everybody.',
   fields: (t) => ({
     hash: t.exposeID('hash', { description: 'Its hash.' }),

@@ -39,6 +39,27 @@ export interface WaitingTx {
   readonly isReplaceable: boolean;
 }
 
+/** What a transaction spends, or makes. */
+export interface TxPart {
+  /** Null where there is none, or the node does not say. */
+  readonly address: string | null;
+  readonly sats: bigint | null;
+}
+
+/** A transaction as a chain has it. */
+export interface ChainTx {
+  readonly txid: string;
+  readonly virtualSize: number;
+  readonly weight: number;
+  /** What it pays; null where the node does not say. */
+  readonly feeSats: bigint | null;
+  readonly isCoinbase: boolean;
+  readonly inputs: readonly TxPart[];
+  readonly outputs: readonly TxPart[];
+  /** The block that has it; null while it waits. */
+  readonly blockHash: string | null;
+}
+
 /** What a watched chain tells. Each is a reason to ask, and may come twice, or for nothing. */
 export interface Signals {
   /** The tip may have moved. */
@@ -64,6 +85,8 @@ export interface ChainSource {
   /** The block of the chain at a height; undefined above its tip. */
   hashAt(height: number): Promise<string | undefined>;
   fees(): Promise<Fees>;
+  /** A transaction; undefined of one that the node does not know, or cannot find without an index. */
+  transaction(txid: string): Promise<ChainTx | undefined>;
   /** The ids of all transactions that wait to be confirmed. */
   waiting(): Promise<readonly string[]>;
   /** Of these, what is known; what waits no more is left out. */

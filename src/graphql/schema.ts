@@ -17,6 +17,7 @@ import '../marketplace/graphql-operations.ts';
 import '../treasury/graphql-operations.ts';
 import '../chain/graphql.ts';
 import '../chain/graphql-mempool.ts';
+import '../chain/graphql-transactions.ts';
 
 let built: GraphQLSchema | undefined;
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { Publisher } from 'zeromq';
 import { freePort } from '../../scripts/lib/server.ts';
 import { until } from './until.ts';
@@ -48,6 +48,7 @@ export async function startCore({ version = 31, publishes = true }: Options = {}
   const blocks = new Map<string, CoreBlock>();
   let made = 0;
   let fault: CoreFault | undefined;
+  const silent = new Set<Socket>();
   let asked = 0;
   const counters = { hashblock: 0, sequence: 0 };
 
@@ -113,6 +114,28 @@ export async function startCore({ version = 31, publishes = true }: Options = {}
         ...(version >= 31 && { chunkweight: tx.vsize * 4 }),
       };
     },
+    getrawtransaction(txid: string) {
+      const block = chain.find(({ txids }) => txids.includes(txid));
+      const tx = waiting.get(txid);
+      if (!block && !tx) throw new CallError(-5, 'No such mempool or blockchain transaction.');
+      const vsize = tx?.vsize ?? 200;
+      const spends = { txid: digest(`before ${txid}`), vout: 0, sequence: 0xffff_fffd };
+      const paid = { value: 0.5, scriptPubKey: { address: 'bcrt1qbefore', type: 'witness_v0_keyhash' } };
+      return {
+        ...{ txid, hash: txid, version: 2, size: vsize, vsize, weight: vsize * 4, locktime: 0 },
+        vin: [
+          block?.txids[0] === txid
+            ? { coinbase: '00' }
+            : { ...spends, ...(version >= 25 && { prevout: paid }) },
+        ],
+        vout: [
+          { value: 0.49999, n: 0, scriptPubKey: { address: 'bcrt1qafter', type: 'witness_v0_keyhash' } },
+          { value: 0, n: 1, scriptPubKey: { type: 'nulldata' } },
+        ],
+        ...(version >= 25 && block?.txids[0] !== txid && { fee: (tx?.fee ?? 1_000) / 1e8 }),
+        ...(block && { blockhash: block.hash, confirmations: tip().height - block.height + 1 }),
+      };
+    },
     // Nothing is known of the next block, as on a young regtest chain.
     estimatesmartfee: (target: number) =>
       target === 1
@@ -146,7 +169,7 @@ export async function startCore({ version = 31, publishes = true }: Options = {}
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
     asked += 1;
-    if (fault === 'SILENT') return;
+    if (fault === 'SILENT') return void silent.add(request.socket);
     if (fault === 'DOWN') return void request.socket.destroy();
     if (fault === 'GARBAGE') return void response.end('<html>not Core</html>');
     const expected = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
@@ -285,6 +308,7 @@ export async function startCore({ version = 31, publishes = true }: Options = {}
     },
 
     fail(by: CoreFault | undefined): void {
+      if (by === 'DOWN') for (const socket of silent) socket.destroy();
       fault = by;
     },
 

@@ -171,6 +171,7 @@ const asked: Readonly<Record<string, Asked>> = {
   submitEvaluation: ofJob,
   submitResult: ofJob,
   failJob: ofJob,
+  transaction: { arguments: () => ({ txid: 'a'.repeat(64) }) },
   block: { arguments: () => ({ height: 1 }) },
   stubPay: { arguments: () => ({ paymentHash: world.ids.invoice }) },
   'node of these': id('session'),

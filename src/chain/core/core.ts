@@ -5,6 +5,7 @@ import {
   type Fees,
   type FeeTarget,
   feeTargets,
+  type TxPart,
   type WaitingTx,
 } from '../source.ts';
 import { createRpc, RpcError, type RpcOptions } from './rpc.ts';
@@ -42,6 +43,21 @@ const entry = z.object({
   fees: z.object({ base: z.number() }),
   'bip125-replaceable': z.boolean().optional(),
 });
+const output = z.object({
+  value: z.number().optional(),
+  scriptPubKey: z.object({ address: z.string().optional() }).optional(),
+});
+// What an input spends is told since 25, of blocks that were not pruned.
+const input = z.object({ coinbase: z.string().optional(), prevout: output.optional() });
+const transaction = z.object({
+  txid: z.string(),
+  vsize: z.number(),
+  weight: z.number(),
+  fee: z.number().optional(),
+  vin: z.array(input),
+  vout: z.array(output),
+  blockhash: z.string().optional(),
+});
 const estimate = z.object({ feerate: z.number().optional() });
 
 /** No such block, and a height above the tip. */
@@ -49,6 +65,14 @@ const notFound = [-5, -8];
 
 /** BTC/kvB, as Core gives it, in sat/vB, to a thousandth. */
 const satPerVbyte = (btcPerKvb: number) => Math.round(btcPerKvb * 1e8) / 1_000;
+
+/** BTC, as Core gives it, in sats. */
+const satsOf = (btc: number) => BigInt(Math.round(btc * 1e8));
+
+const partOf = (part: z.output<typeof output> | undefined): TxPart => ({
+  address: part?.scriptPubKey?.address ?? null,
+  sats: part?.value === undefined ? null : satsOf(part.value),
+});
 
 /** Bitcoin Core, 24 or newer. */
 export function createCore({ watch, ...options }: Options): ChainSource {
@@ -103,6 +127,22 @@ export function createCore({ watch, ...options }: Options): ChainSource {
     hashAt: (height) => unlessUnknown(rpc.call('getblockhash', [height], z.string())),
 
     fees: async () => Object.fromEntries(await Promise.all(feeTargets.map(fee))) as Fees,
+
+    async transaction(txid) {
+      const found = await unlessUnknown(rpc.call('getrawtransaction', [txid, 2], transaction));
+      if (!found) return undefined;
+      const inputs = found.vin.map(({ prevout }) => partOf(prevout));
+      const outputs = found.vout.map(partOf);
+      const isCoinbase = found.vin.some(({ coinbase }) => coinbase !== undefined);
+      const waits = found.fee === undefined && found.blockhash === undefined;
+      const [waiting] = waits ? await this.waitingTxs([txid]) : [];
+      const fee = found.fee === undefined ? waiting?.feeSats : satsOf(found.fee);
+      return {
+        ...{ txid, virtualSize: found.vsize, weight: found.weight, isCoinbase, inputs, outputs },
+        feeSats: fee === undefined ? null : BigInt(fee),
+        blockHash: found.blockhash ?? null,
+      };
+    },
 
     waiting: () => rpc.call('getrawmempool', [], z.array(z.string())),
 
