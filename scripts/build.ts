@@ -12,15 +12,23 @@ const IMAGE_SCRIPT = 2;
 const IMAGE_VERSION = 'database-image.version';
 // As old as the beginning of the build, and exists only when that went to its end.
 const STAMP = join(DIST, 'built');
-const SETTINGS = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json', join('scripts', 'build.ts')];
+const SETTINGS = [
+  ...['tsconfig.json', 'tsconfig.build.json', 'tsconfig.web.json', 'package-lock.json'],
+  join('scripts', 'build.ts'),
+];
+const SOURCES = ['src', 'web'];
 
 /** Whether nothing has changed since the last build; a folder changes when something is taken out of it. */
 async function isUpToDate(): Promise<boolean> {
   const built = await stat(STAMP).catch(() => undefined);
   if (!built) return false;
-  const sources = await readdir('src', { recursive: true });
-  const inputs = [...SETTINGS, 'src', ...sources.map((source) => join('src', source))];
-  const times = await Promise.all(inputs.map((input) => stat(input)));
+  const inputs = await Promise.all(
+    SOURCES.map(async (folder) => [
+      folder,
+      ...(await readdir(folder, { recursive: true })).map((source) => join(folder, source)),
+    ]),
+  );
+  const times = await Promise.all([...SETTINGS, ...inputs.flat()].map((input) => stat(input)));
   return times.every(({ mtimeMs }) => mtimeMs < built.mtimeMs);
 }
 
@@ -30,8 +38,8 @@ async function clean(): Promise<void> {
   await Promise.all(old.map((entry) => rm(join(DIST, entry), { recursive: true })));
 }
 
-function compile(): void {
-  const { status } = spawnSync(join('node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.json'], {
+function compile(project: string): void {
+  const { status } = spawnSync(join('node_modules', '.bin', 'tsc'), ['-p', project, '--noEmit', 'false'], {
     stdio: 'inherit',
   });
   if (status !== 0) throw new Error('the sources do not compile');
@@ -60,8 +68,10 @@ async function placeDatabaseImage(): Promise<void> {
 async function build(): Promise<void> {
   const begin = new Date();
   await clean();
-  compile();
+  compile('tsconfig.build.json');
+  compile('tsconfig.web.json');
   await copySql();
+  await cp(join('web', 'explorer.css'), join(DIST, 'web', 'explorer.css'));
   await placeDatabaseImage();
   await writeFile(STAMP, '');
   await utimes(STAMP, begin, begin);

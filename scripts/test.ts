@@ -13,6 +13,7 @@ const script = (name: string, ...args: string[]): Step => tool('tsx', join('scri
 const CHECKS: readonly Step[] = [
   tool('biome', 'check', '--error-on-warnings', '.'),
   tool('tsc', '--noEmit'),
+  tool('tsc', '-p', 'tsconfig.web.json', '--noEmit'),
   script('check-imports.ts'),
   tool('knip'),
   script('generate.ts', '--check'),

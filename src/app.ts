@@ -71,6 +71,10 @@ import { createStreamTicks } from './streams/ticks.ts';
 import { createStreamWorkers, streamBlocksWork } from './streams/worker.ts';
 import { clientAddress } from './transport/address.ts';
 import { developmentRoutes } from './transport/development-routes.ts';
+import { createAsk } from './transport/explorer/ask.ts';
+import { createAssets } from './transport/explorer/assets.ts';
+import { createExplorer } from './transport/explorer/explorer.ts';
+import { explorerRoutes } from './transport/explorer/routes.ts';
 import { createHttpServer } from './transport/http.ts';
 import { inboxRoutes } from './transport/inbox-webhooks.ts';
 import { closeServer, listen, urlHost } from './transport/listening.ts';
@@ -340,6 +344,14 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     onNotShareable: () => metrics.notShareable.inc(),
   });
   const limits = await createLimits(config, bus, clock);
+  const webSocketOfPages = () =>
+    config.websocketEnabled
+      ? { path: config.websocketPath, port: webSocketHttp && ports.webSocket }
+      : undefined;
+  const explorer = createExplorer({
+    ask: createAsk({ services, connections, maskError }),
+    webSocket: webSocketOfPages,
+  });
   const yoga = createGraphqlServer({
     services,
     authenticate,
@@ -349,10 +361,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     documents,
     limits: limits.connections,
     mutationLimit: limits.mutationLimit,
-    webSocket: () =>
-      config.websocketEnabled
-        ? { path: config.websocketPath, port: webSocketHttp && ports.webSocket }
-        : undefined,
+    webSocket: webSocketOfPages,
     addressOf,
     allowedOrigins: config.allowedOrigins,
     maximumBodyBytes: config.limitBodyBytes,
@@ -361,6 +370,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     {
       '* /graphql': (request, response) => yoga(request, response),
       ...operationRoutes({ db, metrics, metricsToken: config.metricsToken, isDraining: () => draining }),
+      ...explorerRoutes({ explorer, assets: createAssets(), webSocket: webSocketOfPages }),
       ...webhookRoutes({ invoices }),
       ...inboxRoutes({
         inbox,
