@@ -1,38 +1,21 @@
-import { type Browser, chromium, type Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import type { Page } from 'playwright-core';
+import { expect, it } from 'vitest';
 import { startTestApp, type TestApp, useTestApp } from '../support/app.ts';
+import { useBrowser } from '../support/browser.ts';
 import type { Json } from '../support/clients.ts';
 import { createJob, debitSession, key } from '../support/operations.ts';
 import { until } from '../support/until.ts';
 
 const runningApp = useTestApp();
 
-let browser: Browser;
-beforeAll(async () => {
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM_PATH || '/usr/bin/chromium',
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
-});
-afterAll(() => browser.close());
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-});
+const browser = useBrowser();
 
 /** The editors of GraphiQL, by the ends of their addresses. */
 type Editor = 'operation.graphql' | 'request-headers.json';
 
 /** GraphiQL in a page of its own, and what the page has sent to whom. */
 async function openGraphiql(app: TestApp) {
-  const page = await browser.newPage();
+  const page = await browser().newPage();
   const requested: string[] = [];
   const sent: Json[] = [];
   page.on('request', (request) => requested.push(request.url()));
