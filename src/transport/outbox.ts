@@ -82,6 +82,9 @@ export function createOutboxes({ socketBytes, totalBytes }: OutboxLimits) {
       else waiting.delete(outbox);
     },
 
+    /** How many messages were put in. */
+    messages: 0,
+
     /** How many bytes were waiting to be sent when they were counted last. */
     get waitingBytes(): number {
       return waitingBytes;
@@ -141,6 +144,7 @@ export class Outbox {
     if (this.#filled === '') this.#shared.schedule(this);
     this.#filled += frame;
     this.#frames += 1;
+    this.#shared.messages += 1;
   }
 
   /** Hands the socket what is in it. */

@@ -48,6 +48,8 @@ export class Socket implements SubscribingSocket, OutboxOwner {
   /** What graphql-ws does with a message, and at the end. */
   hear: ((text: string) => Promise<void>) | undefined;
   closed: ((code: number, reason: string) => unknown) | undefined;
+  /** The code that this server has closed it with, if it has. */
+  closedWith: number | undefined;
   /** The operations that are running on it, by their ids. */
   running: Readonly<Record<string, unknown>> = {};
   readonly #outbox: Outbox;
@@ -126,6 +128,7 @@ export class Socket implements SubscribingSocket, OutboxOwner {
 
   /** Closes it behind what was sent before. */
   close([code, reason]: Closing): void {
+    this.closedWith ??= code;
     this.#outbox.flush();
     this.webSocket.close(code, shortened(reason));
     this.#endAll();
@@ -133,6 +136,7 @@ export class Socket implements SubscribingSocket, OutboxOwner {
 
   /** Closes it at once: what waits to be sent is forgotten, and nobody reads any more for it. */
   cut([code, reason]: Closing): void {
+    this.closedWith ??= code;
     this.#outbox.close();
     this.webSocket.close(code, reason);
     this.#endAll();

@@ -46,6 +46,16 @@ interface Dependencies {
   readonly outboxLimits: OutboxLimits;
   /** A socket without any operation for this long is closed; ms, 0 for never. */
   readonly idleMs: number;
+  readonly hears: SocketHearer;
+}
+
+/** What hears of sockets, to count and to log. */
+interface SocketHearer {
+  opened(): void;
+  /** By this code, the server's own where it has closed. */
+  closed(code: number): void;
+  /** A frame, or the line, that was broken. */
+  failed(error: unknown): void;
 }
 
 /** How long a client may take to answer a close, before its connection is cut; ms. */
@@ -98,7 +108,7 @@ class Speaker implements GraphqlSocket {
 /** graphql-transport-ws. An operation that is refused gets an `error` message, and the socket lives. */
 export function createWebSocketTransport(deps: Dependencies) {
   const { services, yoga, limits, path, pagePort, addressOf, allowedOrigins } = deps;
-  const { maximumMessageBytes, messageRate, idleMs } = deps;
+  const { maximumMessageBytes, messageRate, idleMs, hears } = deps;
   const socketOptions = {
     noServer: true,
     maxPayload: maximumMessageBytes,
@@ -172,7 +182,8 @@ export function createWebSocketTransport(deps: Dependencies) {
     webSocket.on('pong', onPong);
     webSocket.on('close', onClose);
     // ws closes with the right code what breaks its rules.
-    webSocket.on('error', ignore);
+    webSocket.on('error', hears.failed);
+    hears.opened();
     socket.closed = server.opened(new Speaker(socket, answerPing), { socket });
   }
 
@@ -203,6 +214,7 @@ export function createWebSocketTransport(deps: Dependencies) {
     heartbeat.remove(socket);
     socket.gone();
     socket.closed?.(code, String(reason));
+    hears.closed(socket.closedWith ?? code);
   }
 
   /** A ping may bring a new token; any other is answered with what it brought. */
@@ -225,6 +237,11 @@ export function createWebSocketTransport(deps: Dependencies) {
 
     get size(): number {
       return sockets.clients.size;
+    },
+
+    /** How many messages were sent, to all sockets. */
+    get messages(): number {
+      return outboxes.messages;
     },
 
     /** How much waits to be sent on all sockets; bytes. */

@@ -6,6 +6,7 @@ import { databaseImage, startTestApp, temporaryFolder, useTestApp } from '../sup
 import { withoutTable } from '../support/faults.ts';
 import { createJob } from '../support/operations.ts';
 import { connectRaw } from '../support/raw-http.ts';
+import { openSocket } from '../support/raw-socket.ts';
 import { serve } from '../support/serve.ts';
 import { until } from '../support/until.ts';
 
@@ -50,6 +51,19 @@ describe('whoever runs the server', () => {
     expect(await (await fetch(at('/metrics'))).text()).toContain('satwire_unexpected_errors_total 1');
   });
 
+  it('counts sockets, what is sent over them, and those that break the protocol', async () => {
+    const { webSocketUrl, url } = await startTestApp();
+    const socket = await openSocket(webSocketUrl);
+    socket.send({ type: 'next', id: 'what only a server sends' });
+    await until('its end', () => !socket.isOpen);
+    await until('it to be counted', async () => {
+      const metrics = await (await fetch(new URL('/metrics', url))).text();
+      return ['connections_total 1', 'messages_total 1', 'errors_total 1', 'dropped_total 0'].every((line) =>
+        metrics.split('\n').includes(`satwire_websocket_${line}`),
+      );
+    });
+  });
+
   it('keeps the metrics to whoever has their token', async () => {
     const guarded = await startTestApp({ METRICS_TOKEN: 'let me see' });
     const status = async (authorization?: string) =>
@@ -85,6 +99,7 @@ describe('whoever runs the server', () => {
     const metrics = createMetrics({
       connections: () => 0,
       sockets: () => 0,
+      socketMessages: () => 0,
       waitingBytes: () => 0,
       feeds: () => ({ topics: 0, members: 0 }),
       database: () => db.connections(),

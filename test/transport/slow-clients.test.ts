@@ -131,6 +131,10 @@ describe('a client that stops reading', () => {
     expect(waitingFor(slow)).toBeLessThanOrEqual(limit + operations.length * frameBytes);
     slow.resume();
     expect(await slow.closed()).toBe(1013);
+    await until('it to be counted', async () => {
+      const metrics = await fetch(new URL('/metrics', app.url));
+      return /^satwire_websocket_dropped_total 1$/m.test(await metrics.text());
+    });
     expect(slow.closeReason).toBe('Slow consumer');
     expect(slow.messages.filter(({ type }) => type === 'complete' || type === 'error')).toEqual([]);
 

@@ -13,6 +13,7 @@ interface Readings {
   readonly feeds: () => { topics: number; members: number };
   readonly sockets: () => number;
   readonly waitingBytes: () => number;
+  readonly socketMessages: () => number;
 }
 
 /** The metrics in the format of Prometheus. */
@@ -56,8 +57,26 @@ export function createMetrics(readings: Readings) {
   gauge('satwire_feed_topics', 'Topics that somebody watches.', () => readings.feeds().topics);
   gauge('satwire_subscriptions', 'Running subscriptions.', () => readings.feeds().members);
   const counter = (name: string, help: string) => new Counter({ name, help, registers: [registry] });
+  new Counter({
+    name: 'satwire_websocket_messages_total',
+    help: 'Messages sent over WebSockets.',
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(readings.socketMessages());
+    },
+  });
   return {
     registry,
+    webSocketConnections: counter('satwire_websocket_connections_total', 'WebSockets that were opened.'),
+    webSocketDropped: counter(
+      'satwire_websocket_dropped_total',
+      'WebSockets that were closed with 1013, as their clients did not read.',
+    ),
+    webSocketErrors: counter(
+      'satwire_websocket_errors_total',
+      'WebSockets that broke the protocol, or failed by a mistake of ours.',
+    ),
     eventsAppended: counter('satwire_events_appended_total', 'Rows of the log written by this process.'),
     busPublishFailures: counter(
       'satwire_bus_publish_failures_total',
