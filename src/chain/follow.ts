@@ -7,7 +7,15 @@ import type { WorkHandler } from '../platform/work/runner.ts';
 import { createWaiter } from '../platform/work/waiter.ts';
 import { chainEvents } from './events.ts';
 import type { MempoolFollower } from './mempool.ts';
-import { blocksByHashes, connectBlocks, disconnectAbove, lockTip, readTip, saveChain } from './queries.ts';
+import {
+  blocksByHashes,
+  connectBlocks,
+  disconnectAbove,
+  knownRange,
+  lockTip,
+  readTip,
+  saveChain,
+} from './queries.ts';
 import {
   type ChainBlock,
   type ChainSource,
@@ -88,7 +96,7 @@ export function createFollower({
     const tip = await source.tip();
     const known = await readTip(db);
     if (known?.hash === tip.hash) return;
-    const { forkHeight, connected }: Path = await walkDown(source, tip.hash, known?.height, isOnChain);
+    const { forkHeight, connected }: Path = await walkDown(source, tip.hash, await knownRange(db), isOnChain);
     const fees = await source.fees();
     let from = known?.hash;
     let fork = forkHeight;

@@ -2,6 +2,7 @@ import type { Queryable, Transaction } from '../platform/database/database.ts';
 import type { Tip } from './events.ts';
 import type { MempoolSummary } from './mempool-index.ts';
 import type { BlockHeader, ChainBlock, Fees } from './source.ts';
+import type { KnownRange } from './walk.ts';
 
 /** A block that was seen here. */
 export interface StoredBlock extends ChainBlock {
@@ -46,6 +47,15 @@ export async function readTip(db: Queryable): Promise<Tip | undefined> {
      FROM bitcoin_chain c, bitcoin_blocks b WHERE b.canonical ORDER BY b.height DESC LIMIT 1`,
   );
   return row && { ...row, height: Number(row.height) };
+}
+
+/** The heights of the blocks of the chain that were seen here; undefined when none was. */
+export async function knownRange(db: Queryable): Promise<KnownRange | undefined> {
+  const [row] = await db.query<{ lowest: bigint | null; highest: bigint | null }>(
+    'SELECT min(height) AS lowest, max(height) AS highest FROM bitcoin_blocks WHERE canonical',
+  );
+  if (row?.lowest == null) return undefined;
+  return { lowest: Number(row.lowest), highest: Number(row.highest) };
 }
 
 /** Takes the lock of whoever moves the tip; answers the hash of the tip. */
