@@ -9,7 +9,7 @@ const withoutDatabase = [
   'test/**/{folder-lock,pglite,postgres,unavailability,in-process,redis,address,request-errors,stub,http,lnbits*}.test.ts',
   'test/**/{connection-counts,keyed-rate,rate,keys,connection-limits,mutation-limit,ping,trusted-documents,outbox,heartbeat,batch,utf8,access,operation-keys,blocks,clarity,chainhook}.test.ts',
   'test/system/{who-may,crash,kills,inbox-kills,docs,lnbits,nginx}.test.ts',
-  'test/transport/{documents,hostile,conformance,close-codes}.test.ts',
+  'test/transport/**',
   'test/faults/**',
   'test/{nodes,chain}/**',
 ];
@@ -20,7 +20,8 @@ const withoutDatabase = [
  */
 const onPostgresAlone = [
   'test/platform/log/retention.test.ts',
-  'test/streams/ticks.test.ts',
+  'test/streams/{clocks,ticks}.test.ts',
+  'test/system/{cuts,idempotency,open-invoices}.test.ts',
   'test/system/everything.test.ts',
   'test/{system,marketplace,treasury,jobs/escrow}/interleavings.test.ts',
   'test/marketplace/contention.test.ts',

@@ -27,6 +27,7 @@ it('is followed by one node, told by both, and taken over when that one is kille
   const waiting = [one, two].map((node) => node.watch(watchMempool, {}));
   for (const each of waiting) await each.count(1);
   core.mine(3);
+  for (const each of watching) await each.count(4);
   core.reorganise(2, 3);
   core.enter([{ vsize: 100, fee: 500 }]);
   for (const each of watching) await each.count(9);
@@ -39,7 +40,6 @@ it('is followed by one node, told by both, and taken over when that one is kille
       .map(({ hash }) => hash),
   );
 
-  // Whoever follows it holds the work; which node that is shows in who is still asked once one is gone.
   await one.kill();
   const mined = core.mine(2);
   await reaches(two, core);
