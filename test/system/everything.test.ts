@@ -386,8 +386,9 @@ async function createRun() {
 }
 
 it('keeps every promise across the domains, however the commands of all of them interleave', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(batch, { minLength: 15, maxLength: 30, size: 'max' }), async (batches) => {
+  const property = fc.asyncProperty(
+    fc.array(batch, { minLength: 15, maxLength: 30, size: 'max' }),
+    async (batches) => {
       const run = await createRun();
       for (const { seconds, steps } of batches) {
         clock.advance(seconds * 1_000);
@@ -395,8 +396,15 @@ it('keeps every promise across the domains, however the commands of all of them 
       }
       await run.end();
       await run.check();
-    }),
-    { numRuns: 10, interruptAfterTimeLimit: 150_000, markInterruptAsFailure: true },
+    },
   );
-  expect([...everDone].sort()).toEqual([...Object.keys(commands), 'buyListing'].sort());
+  const all = [...Object.keys(commands), 'buyListing'].sort();
+  // Some are seldom possible: it goes on until each was done.
+  for (let round = 0; round < 5 && everDone.size < all.length; round += 1)
+    await fc.assert(property, {
+      numRuns: 10,
+      interruptAfterTimeLimit: 150_000,
+      markInterruptAsFailure: true,
+    });
+  expect([...everDone].sort()).toEqual(all);
 }, 240_000);
