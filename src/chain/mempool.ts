@@ -19,8 +19,8 @@ export type MempoolFollower = ReturnType<typeof createMempoolFollower>;
 
 /** How often what has changed is told at most; ms. */
 const everyMs = 1_000;
-/** So many arrivals are remembered until they are asked for; with more of them, all are looked at. */
-const mostArrivals = 10_000;
+/** So many that have come or gone are remembered until they are looked at; with more of them, all are compared. */
+const mostRemembered = 10_000;
 /** So many are asked for, and taken in, before others have a turn. */
 const batch = 500;
 
@@ -73,13 +73,14 @@ export function createMempoolFollower({ db, clock, bus, source }: Dependencies) 
     },
 
     entered(txid: string): void {
-      arrivals.add(txid);
-      if (arrivals.size > mostArrivals) isStale = true;
+      if (arrivals.size < mostRemembered) arrivals.add(txid);
+      else isStale = true;
     },
 
     left(txid: string): void {
       arrivals.delete(txid);
-      leavings.add(txid);
+      if (leavings.size < mostRemembered) leavings.add(txid);
+      else isStale = true;
       index.remove(txid);
     },
 

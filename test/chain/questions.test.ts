@@ -103,6 +103,19 @@ describe.each([24, 31] as const)('a Core %i', (version) => {
   });
 });
 
+it('follows a Core that estimates no fees, and says that it has no blocks that it has pruned', async () => {
+  const core = await startCore({ isBlocksOnly: true, prunedBelow: 5 });
+  onTestFinished(() => core.stop());
+  core.mine(10);
+  const app = await startTestApp(core.env);
+  const { chainTip } = await until(
+    'the tip',
+    async () => (await app.send('{ chainTip { height feeEstimates { satPerVbyte } } }')).data,
+  );
+  expect(chainTip).toEqual({ height: 10, feeEstimates: Array(3).fill({ satPerVbyte: null }) });
+  expect((await app.send(readBlock, { height: 3 })).errors?.[0]?.extensions.code).toBe('UNAVAILABLE');
+});
+
 describe('the chain that is made up', () => {
   const app = useTestApp({ CHAIN: 'demo' });
 

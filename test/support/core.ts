@@ -22,6 +22,10 @@ interface Options {
   readonly version?: 24 | 31;
   /** Without ZeroMQ it has to be asked. */
   readonly publishes?: boolean;
+  /** It takes no transactions (`blocksonly`), and so estimates no fees. */
+  readonly isBlocksOnly?: boolean;
+  /** Blocks below this height are pruned. */
+  readonly prunedBelow?: number;
 }
 
 type Call = (...params: never[]) => unknown;
@@ -42,7 +46,12 @@ let cores = 0;
  * Stands in for Bitcoin Core: its JSON-RPC with the codes and status of Core, and real ZeroMQ publishers, whose frames
  * are the topic, the hash in the order of RPC, and a counter per topic that a restart resets.
  */
-export async function startCore({ version = 31, publishes = true }: Options = {}) {
+export async function startCore({
+  version = 31,
+  publishes = true,
+  isBlocksOnly = false,
+  prunedBelow = 0,
+}: Options = {}) {
   cores += 1;
   const name = `core ${cores}`;
   const blocks = new Map<string, CoreBlock>();
@@ -92,11 +101,14 @@ export async function startCore({ version = 31, publishes = true }: Options = {}
       warnings: version >= 28 ? [] : '',
     }),
     getblockheader: (hash: string) => header(find(hash)),
-    getblock: (hash: string) => ({
-      ...header(find(hash)),
-      ...{ size: 900 + find(hash).txids.length, strippedsize: 800, weight: 3_300, tx: find(hash).txids },
-      ...(version >= 31 && { coinbase_tx: { version: 2, locktime: 0, sequence: 0, coinbase: '00' } }),
-    }),
+    getblock(hash: string) {
+      if (find(hash).height < prunedBelow) throw new CallError(-1, 'Block not available (pruned data)');
+      return {
+        ...header(find(hash)),
+        ...{ size: 900 + find(hash).txids.length, strippedsize: 800, weight: 3_300, tx: find(hash).txids },
+        ...(version >= 31 && { coinbase_tx: { version: 2, locktime: 0, sequence: 0, coinbase: '00' } }),
+      };
+    },
     getblockhash(height: number) {
       const block = chain[height];
       if (!block) throw new CallError(-8, 'Block height out of range');
@@ -137,10 +149,12 @@ export async function startCore({ version = 31, publishes = true }: Options = {}
       };
     },
     // Nothing is known of the next block, as on a young regtest chain.
-    estimatesmartfee: (target: number) =>
-      target === 1
+    estimatesmartfee(target: number) {
+      if (isBlocksOnly) throw new CallError(-32_603, 'Fee estimation disabled');
+      return target === 1
         ? { errors: ['Insufficient data or no feerate found'], blocks: 2 }
-        : { feerate: 0.00012345, blocks: target },
+        : { feerate: 0.00012345, blocks: target };
+    },
   };
 
   type Request = { readonly id: unknown; readonly method: string; readonly params: unknown[] };

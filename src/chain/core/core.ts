@@ -3,7 +3,6 @@ import {
   type ChainSource,
   ChainUnavailableError,
   type Fees,
-  type FeeTarget,
   feeTargets,
   type TxPart,
   type WaitingTx,
@@ -82,15 +81,12 @@ export function createCore({ watch, ...options }: Options): ChainSource {
     try {
       return await asked;
     } catch (error) {
-      if (error instanceof RpcError && notFound.includes(error.code)) return undefined;
-      throw error;
+      if (!(error instanceof RpcError)) throw error;
+      if (notFound.includes(error.code)) return undefined;
+      // A block that was pruned, say.
+      throw new ChainUnavailableError('Bitcoin Core cannot answer that.', { cause: error });
     }
   };
-
-  async function fee(target: FeeTarget): Promise<[FeeTarget, number | null]> {
-    const { feerate } = await rpc.call('estimatesmartfee', [target], estimate);
-    return [target, feerate === undefined ? null : satPerVbyte(feerate)];
-  }
 
   return {
     async tip() {
@@ -126,7 +122,16 @@ export function createCore({ watch, ...options }: Options): ChainSource {
 
     hashAt: (height) => unlessUnknown(rpc.call('getblockhash', [height], z.string())),
 
-    fees: async () => Object.fromEntries(await Promise.all(feeTargets.map(fee))) as Fees,
+    async fees() {
+      const params = feeTargets.map((target) => [target]);
+      // A node that takes no transactions knows none.
+      const answers = await rpc.callMany('estimatesmartfee', params, estimate);
+      const rateAt = (index: number) => {
+        const feerate = answers[index]?.feerate;
+        return feerate === undefined ? null : satPerVbyte(feerate);
+      };
+      return Object.fromEntries(feeTargets.map((target, index) => [target, rateAt(index)])) as Fees;
+    },
 
     async transaction(txid) {
       const found = await unlessUnknown(rpc.call('getrawtransaction', [txid, 2], transaction));

@@ -1,7 +1,6 @@
 /** Waits within work that goes on for as long as its signal lets it. */
 export function createWaiter(signal: AbortSignal) {
   let wake = () => {};
-  signal.addEventListener('abort', () => wake(), { once: true });
   return {
     /** Ends what waits. */
     wake: () => wake(),
@@ -10,11 +9,13 @@ export function createWaiter(signal: AbortSignal) {
     wait(ms: number): Promise<void> {
       if (signal.aborted) return Promise.resolve();
       return new Promise((resolve) => {
-        const timer = setTimeout(resolve, ms);
         wake = () => {
           clearTimeout(timer);
+          signal.removeEventListener('abort', wake);
           resolve();
         };
+        const timer = setTimeout(wake, ms);
+        signal.addEventListener('abort', wake, { once: true });
       });
     },
   };

@@ -10,7 +10,7 @@ const block = '{ hash height previousHash time txCount sizeBytes weight isCanoni
 
 export const documents = {
   overview: `query ExplorerOverview { chainTip ${tip} mempool ${mempool} }`,
-  mempool: `query ExplorerMempool { chainTip ${tip} mempool ${mempool} }`,
+  mempool: `query ExplorerMempool { mempool ${mempool} }`,
   block: `query ExplorerBlock($hash: ID, $height: Int) { chainTip ${tip} block(hash: $hash, height: $height) ${block} }`,
   transaction: `query ExplorerTransaction($txid: ID!) {
     chainTip ${tip}

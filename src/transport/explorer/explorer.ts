@@ -63,7 +63,7 @@ export function createExplorer({ ask, webSocket }: Dependencies) {
     }));
 
   const mempool = () =>
-    shown<Both>(documents.mempool, {}, (data) => ({
+    shown<Pick<Both, 'mempool'>>(documents.mempool, {}, (data) => ({
       status: 200,
       page: page(
         {
