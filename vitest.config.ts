@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
 const withoutDatabase = [
   'test/*.test.ts',
   'test/{browser,scripts}/**',
-  'test/**/{machine,bolt11,bolt11-read,payer-contract,cursor,ids,ring,secrets,logger,metrics,loaders,scalars,tokens}.test.ts',
+  'test/**/{machine,bolt11,bolt11-read,payer-contract,cursor,ids,ring,secrets,logger,metrics,loaders,scalars,tokens,requester}.test.ts',
   'test/**/{folder-lock,pglite,postgres,unavailability,in-process,redis,address,request-errors,stub,http,lnbits*}.test.ts',
   'test/**/{connection-counts,keyed-rate,rate,keys,connection-limits,mutation-limit,ping,trusted-documents,outbox,heartbeat,batch,utf8,access,operation-keys,blocks,clarity,chainhook}.test.ts',
   'test/system/{who-may,crash,kills,inbox-kills,docs,lnbits,nginx}.test.ts',

@@ -1,8 +1,9 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import { CloseCode } from 'graphql-ws';
 import { createChain } from './chain/chain.ts';
-import { createFollower, followWork, scheduleFollower } from './chain/follow.ts';
-import { createMempoolFollower } from './chain/mempool.ts';
+import { followWork, scheduleFollower } from './chain/follow.ts';
+import { createTracks } from './chain/tracking/tracks.ts';
+import { createChainWork } from './chain/work.ts';
 import {
   configuredAgent,
   openBus,
@@ -243,6 +244,8 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     onError,
   });
 
+  const tracks = createTracks({ db, clock, queue, hub, maximum: config.limitTracked, onError });
+
   const agent = replaced.agent ?? configuredAgent(config, deriveSecret(secret, 'agent'), clock);
   const runner = createWorkRunner({
     queue,
@@ -276,12 +279,12 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
         () => inbox.forgetProcessed(),
         () => tickets.forgetExpired(),
         () => reconnectTickets.forgetExpired(),
+        () => tracks.forget(),
       ]),
       [inboxWork]: inbox.work,
       ...(chainSource && {
-        [followWork]: createFollower({
-          ...{ db, clock, log, source: chainSource, logger },
-          mempool: createMempoolFollower({ db, clock, bus, source: chainSource }),
+        [followWork]: createChainWork({
+          ...{ db, clock, log, bus, source: chainSource, logger },
           onHeight: (tx, height) => streamWorkers.reached(tx, 'BITCOIN', height),
         }),
       }),
@@ -323,6 +326,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
     marketplace,
     treasury,
     chain: createChain({ db, source: chainSource }),
+    tracks,
     tickets,
     ticketStreams,
     revocations,
@@ -474,6 +478,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
       payer?.close();
       await following;
       await streamTicks.close();
+      await tracks.close();
       await hub.close();
       limits.close();
       connections.close();

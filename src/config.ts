@@ -284,6 +284,11 @@ const variables = z.object({
   LIMIT_OPEN_INVOICES: wholeNumber(0, 1_000_000)
     .prefault('20')
     .describe('Most unpaid invoices open at a time for one caller, and for one IP address; 0 is no limit.'),
+  LIMIT_TRACKED: wholeNumber(0, 1_000_000)
+    .prefault('2000')
+    .describe(
+      'Most Bitcoin transactions and addresses tracked for one caller, and for one IP address; 0 is no limit. What nobody watches goes after 7 days.',
+    ),
   TRUSTED_DOCUMENTS: z
     .string()
     .optional()

@@ -22,4 +22,5 @@ export const migrations: readonly URL[] = [
   './streams/0020-streams-held.sql',
   './money/0021-smaller-indexes.sql',
   './chain/0022-chain.sql',
+  './chain/tracking/0023-tracking.sql',
 ].map((path) => new URL(path, import.meta.url));

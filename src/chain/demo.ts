@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../platform/clock.ts';
-import type { ChainBlock, ChainSource } from './source.ts';
+import type { ChainBlock, ChainSource, TxTrace } from './source.ts';
 
 /** A block comes each so many milliseconds, counted from 1 January 2026; nobody keeps what it is made of. */
 const blockMs = 30_000;
 const begin = Date.UTC(2026, 0, 1);
 
 const txsPerSecond = 20;
+/** What has come to wait since the block before is in the next one. */
+const txsPerBlock = (blockMs / 1_000) * txsPerSecond;
 
 const digest = (text: string) => createHash('sha256').update(text).digest('hex');
 
@@ -17,6 +19,18 @@ const hashOf = (height: number) =>
 /** A number from 0 to 1 that a text leads to. */
 const share = (text: string) => Number.parseInt(digest(text).slice(0, 8), 16) / 0xffff_ffff;
 
+/** What comes to wait behind a block, the first so many. */
+const txidsOf = (height: number, count: number) =>
+  Array.from({ length: count }, (_, n) => digest(`tx ${height} ${n}`));
+
+const virtualSizeOf = (txid: string) => 140 + Math.floor(share(`${txid} size`) * 400);
+const feeOf = (txid: string) => Math.ceil(virtualSizeOf(txid) * (1 + share(`${txid} fee`) ** 4 * 80));
+
+/** It pays to nobody. */
+const traceOf = (txid: string, blockHash: string | null): TxTrace => ({
+  ...{ txid, virtualSize: virtualSizeOf(txid), feeSats: feeOf(txid), addresses: [], spends: [], blockHash },
+});
+
 /** A chain that is made up, for trying things out: the same for all who ask, at any time. */
 export function createDemoChain(clock: Clock): ChainSource {
   const tipHeight = () => Math.floor((clock.now() - begin) / blockMs);
@@ -24,8 +38,8 @@ export function createDemoChain(clock: Clock): ChainSource {
   function block(hash: string): ChainBlock | undefined {
     const height = Number.parseInt(hash.slice(-8), 16);
     if (!(height >= 0 && height <= tipHeight()) || hash !== hashOf(height)) return undefined;
-    const txCount = 1 + Math.floor(share(`txs ${height}`) * 5_000);
-    const weight = 1_000 + txCount * 780;
+    const txCount = 1 + txsPerBlock;
+    const weight = 1_000 + txCount * Math.round(700 + share(`weight ${height}`) * 200);
     return {
       hash,
       height,
@@ -61,14 +75,21 @@ export function createDemoChain(clock: Clock): ChainSource {
       // Since the last block, so many each second.
       const since = clock.now() - (begin + tipHeight() * blockMs);
       const count = Math.floor((since * txsPerSecond) / 1_000);
-      return Array.from({ length: count }, (_, n) => digest(`tx ${tipHeight()} ${n}`));
+      return txidsOf(tipHeight(), count);
     },
     waitingTxs: async (txids) =>
-      txids.map((txid) => {
-        const virtualSize = 140 + Math.floor(share(`${txid} size`) * 400);
-        const feeSats = Math.ceil(virtualSize * (1 + share(`${txid} fee`) ** 4 * 80));
-        return { txid, virtualSize, feeSats, enteredAt: new Date(clock.now()), isReplaceable: true };
-      }),
+      txids.map((txid) => ({
+        ...{ txid, virtualSize: virtualSizeOf(txid), feeSats: feeOf(txid) },
+        ...{ enteredAt: new Date(clock.now()), isReplaceable: true },
+      })),
+    async traces(txids) {
+      const waiting = new Set(await this.waiting());
+      return txids.filter((txid) => waiting.has(txid)).map((txid) => traceOf(txid, null));
+    },
+    async *tracesIn(hash) {
+      const { height = 0 } = block(hash) ?? {};
+      for (const txid of txidsOf(height - 1, txsPerBlock)) yield traceOf(txid, hash);
+    },
     watch: () => () => {},
     silenceMs: { tip: 1_000, mempool: 1_000 },
   };

@@ -23,9 +23,10 @@ import {
   type Fees,
   type SourceTip,
 } from './source.ts';
+import type { Tracker } from './tracking/tracker.ts';
 import { ChainMovedError, type Path, walkDown } from './walk.ts';
 
-interface Dependencies {
+export interface FollowerDependencies {
   readonly db: Database;
   readonly clock: Clock;
   readonly log: Log;
@@ -33,6 +34,7 @@ interface Dependencies {
   /** Hears of each new height, in the transaction that takes it in. */
   readonly onHeight: (tx: Transaction, height: number) => Promise<void>;
   readonly mempool: MempoolFollower;
+  readonly tracker: Tracker;
   readonly logger: Pick<Logger, 'warn'>;
 }
 
@@ -56,8 +58,9 @@ export function createFollower({
   source,
   onHeight,
   mempool,
+  tracker,
   logger,
-}: Dependencies): WorkHandler {
+}: FollowerDependencies): WorkHandler {
   async function isOnChain(hash: string): Promise<boolean> {
     const [block] = await blocksByHashes(db, [hash]);
     return block?.isCanonical === true;
@@ -149,7 +152,11 @@ export function createFollower({
           if (!isStale) await waiter.wait(source.silenceMs.tip);
         });
       try {
-        const following = [followTip(), persist(() => mempool.follow(both))];
+        const following = [
+          followTip(),
+          persist(() => mempool.follow(both)),
+          persist(() => tracker.follow(both)),
+        ];
         await Promise.all(following).finally(() => ending.abort());
         await Promise.allSettled(following);
       } finally {

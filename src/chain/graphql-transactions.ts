@@ -64,7 +64,7 @@ const TransactionRef = builder.objectRef<ChainTx>('Transaction').implement({
   }),
 });
 
-const txidPattern = /^[0-9a-f]{64}$/;
+export const txidPattern = /^[0-9a-f]{64}$/;
 
 builder.queryField('transaction', (t) =>
   t.field({

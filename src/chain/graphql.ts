@@ -120,9 +120,10 @@ const chainEventRef = (name: ChainEventType) => builder.objectRef<Delivery>(name
 
 const interfaces = [ChainEventRef, EventRef];
 
-/** A block that an event tells of, which was stored with it. */
-async function toldBlock(context: Context, hash: string): Promise<StoredBlock> {
-  const block = await load(context, blocksByHashes, (row) => row.hash, hash);
+/** A block that an event tells of: it was seen here, or is older than all that were. */
+export async function toldBlock(context: Context, hash: string): Promise<StoredBlock> {
+  const seen = await load(context, blocksByHashes, (row) => row.hash, hash);
+  const block = seen ?? (await context.services.chain.byHash(hash));
   if (!block) throw forbidden();
   return block;
 }

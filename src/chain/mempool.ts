@@ -6,19 +6,23 @@ import { createWaiter } from '../platform/work/waiter.ts';
 import { mempoolTopic } from './events.ts';
 import { createMempoolIndex } from './mempool-index.ts';
 import { saveMempool } from './queries.ts';
-import type { ChainSource } from './source.ts';
+import type { ChainSource, WaitingTx } from './source.ts';
 
 interface Dependencies {
   readonly db: Database;
   readonly clock: Clock;
   readonly bus: Bus;
   readonly source: ChainSource;
+  /** Hears of what has come to wait; at first, of what had done so before anybody looked. */
+  readonly onEntered: (txs: readonly WaitingTx[], wereThere: boolean) => void;
 }
 
 export type MempoolFollower = ReturnType<typeof createMempoolFollower>;
 
-/** How often what has changed is told at most; ms. */
+/** How often what has changed is told, and all is compared, at most; ms. */
 const everyMs = 1_000;
+/** How often what has come is asked for; ms. */
+const lookEveryMs = 250;
 /** So many that have come or gone are remembered until they are looked at; with more of them, all are compared. */
 const mostRemembered = 10_000;
 /** So many are asked for, and taken in, before others have a turn. */
@@ -28,20 +32,24 @@ const batch = 500;
  * Keeps what waits to be confirmed: all of it is compared now and then, and in between what is told of. It is summed up
  * once a second at most, however many watch, and stored for whoever asks.
  */
-export function createMempoolFollower({ db, clock, bus, source }: Dependencies) {
+export function createMempoolFollower({ db, clock, bus, source, onEntered }: Dependencies) {
   const index = createMempoolIndex();
   const arrivals = new Set<string>();
   /** What has left while it was asked for. */
   const leavings = new Set<string>();
   let isStale = true;
+  let isFirst = true;
+  let toldAt = Number.NEGATIVE_INFINITY;
   let comparedAt = Number.NEGATIVE_INFINITY;
   let told = '';
 
   async function takeIn(txids: readonly string[]): Promise<void> {
     for (let start = 0; start < txids.length; start += batch) {
       leavings.clear();
-      for (const tx of await source.waitingTxs(txids.slice(start, start + batch)))
-        if (!leavings.has(tx.txid)) index.add(tx);
+      const found = await source.waitingTxs(txids.slice(start, start + batch));
+      const come = found.filter(({ txid }) => !leavings.has(txid) && !index.has(txid));
+      for (const tx of come) index.add(tx);
+      onEntered(come, isFirst);
     }
   }
 
@@ -53,9 +61,11 @@ export function createMempoolFollower({ db, clock, bus, source }: Dependencies) 
     const waiting = new Set(await source.waiting());
     for (const txid of [...index.ids()]) if (!waiting.has(txid)) index.remove(txid);
     await takeIn([...waiting].filter((txid) => !index.has(txid)));
+    isFirst = false;
   }
 
   async function tell(): Promise<void> {
+    toldAt = performance.now();
     const summary = JSON.stringify(index.summary());
     if (summary === told) return;
     const occurredAt = new Date(clock.now());
@@ -91,15 +101,15 @@ export function createMempoolFollower({ db, clock, bus, source }: Dependencies) 
       isStale = true;
       told = '';
       while (!signal.aborted) {
-        if (isStale || performance.now() - comparedAt >= source.silenceMs.mempool) await compare();
+        if (performance.now() - comparedAt >= (isStale ? everyMs : source.silenceMs.mempool)) await compare();
         else if (arrivals.size > 0) {
           const come = [...arrivals];
           arrivals.clear();
           await takeIn(come);
         }
         leavings.clear();
-        await tell();
-        await waiter.wait(everyMs);
+        if (performance.now() - toldAt >= everyMs) await tell();
+        await waiter.wait(lookEveryMs);
       }
     },
   };

@@ -60,6 +60,20 @@ export interface ChainTx {
   readonly blockHash: string | null;
 }
 
+/** A transaction by what it touches. */
+export interface TxTrace {
+  readonly txid: string;
+  readonly virtualSize: number;
+  /** What it pays; null where the node does not say. */
+  readonly feeSats: number | null;
+  /** Those that it pays and those whose outputs it spends, as far as the node says. */
+  readonly addresses: readonly string[];
+  /** The outputs that it spends, as `txid:index`. */
+  readonly spends: readonly string[];
+  /** The block that has it; null while it waits. */
+  readonly blockHash: string | null;
+}
+
 /** What a watched chain tells. Each is a reason to ask, and may come twice, or for nothing. */
 export interface Signals {
   /** The tip may have moved. */
@@ -91,6 +105,10 @@ export interface ChainSource {
   waiting(): Promise<readonly string[]>;
   /** Of these, what is known; what waits no more is left out. */
   waitingTxs(txids: readonly string[]): Promise<readonly WaitingTx[]>;
+  /** Of these, what is known; what the node cannot find, or finds in no index, is left out. */
+  traces(txids: readonly string[]): Promise<readonly TxTrace[]>;
+  /** Those of a block, one after another; none of one that the node has no longer. */
+  tracesIn(hash: string): AsyncIterable<TxTrace>;
   /** Has somebody hear of what happens; answers how to stop. */
   watch(signals: Signals): () => void;
   /** How long nothing may be heard until the tip is looked at, and until what waits is; ms. */

@@ -1,4 +1,5 @@
 import type { Chain } from '../chain/chain.ts';
+import type { Tracks } from '../chain/tracking/tracks.ts';
 import type { Jobs } from '../jobs/commands.ts';
 import type { EscrowJobs } from '../jobs/escrow/commands.ts';
 import type { Marketplace } from '../marketplace/commands.ts';
@@ -39,6 +40,7 @@ export interface Services {
   readonly marketplace: Marketplace;
   readonly treasury: Treasury;
   readonly chain: Chain;
+  readonly tracks: Tracks;
   readonly tickets: Tickets;
   readonly ticketStreams: TicketStreams;
   readonly revocations: Revocations;

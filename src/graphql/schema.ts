@@ -18,6 +18,7 @@ import '../treasury/graphql-operations.ts';
 import '../chain/graphql.ts';
 import '../chain/graphql-mempool.ts';
 import '../chain/graphql-transactions.ts';
+import '../chain/tracking/graphql.ts';
 
 let built: GraphQLSchema | undefined;
 

@@ -1,8 +1,8 @@
 import type { Invoices } from '../money/invoices.ts';
 import { type Ledger, ownerAccount } from '../money/ledger.ts';
-import { requesterOf } from '../money/open-invoices.ts';
 import type { Sats } from '../money/sats.ts';
 import type { AccessTokens } from '../platform/auth/access-tokens.ts';
+import { requesterOf } from '../platform/auth/requester.ts';
 import { callerOf, type Viewer } from '../platform/auth/viewer.ts';
 import type { Bus } from '../platform/bus/bus.ts';
 import type { Clock } from '../platform/clock.ts';

@@ -1,10 +1,10 @@
+import { requesterOf } from '../platform/auth/requester.ts';
 import { requireUser, type Viewer } from '../platform/auth/viewer.ts';
 import type { Database } from '../platform/database/database.ts';
 import { badInput } from '../platform/errors.ts';
 import type { Idempotency } from '../platform/idempotency.ts';
 import type { Invoices } from './invoices.ts';
 import type { Ledger } from './ledger.ts';
-import { requesterOf } from './open-invoices.ts';
 import { bookReceipt } from './receipts.ts';
 import type { Sats } from './sats.ts';
 

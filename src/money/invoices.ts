@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
+import type { Requester } from '../platform/auth/requester.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Database, Transaction } from '../platform/database/database.ts';
 import { unavailable } from '../platform/errors.ts';
@@ -13,7 +14,7 @@ import {
   LightningUnavailableError,
   type LookUp,
 } from './lightning/backend.ts';
-import type { OpenInvoices, Requester } from './open-invoices.ts';
+import type { OpenInvoices } from './open-invoices.ts';
 import { bookReceipt } from './receipts.ts';
 import type { Sats } from './sats.ts';
 

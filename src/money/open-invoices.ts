@@ -1,24 +1,7 @@
-import { anonymousCaller, callerOf, hasRole, type Viewer } from '../platform/auth/viewer.ts';
+import { lockRequester, type Requester } from '../platform/auth/requester.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Database, Queryable, Transaction } from '../platform/database/database.ts';
 import { rateLimited } from '../platform/errors.ts';
-
-/** Whom an open invoice counts against: the caller, and where the request came from. */
-export interface Requester {
-  readonly caller: string | null;
-  readonly address: string | null;
-}
-
-/** Whom a viewer's invoices count against; services, which act for many, count against nobody. */
-export function requesterOf(
-  viewer: Viewer,
-  address: string | undefined,
-  objectId?: string,
-): Requester | undefined {
-  if (hasRole(viewer, 'SERVICE')) return undefined;
-  const caller = callerOf(viewer, objectId);
-  return { caller: caller === anonymousCaller ? null : caller, address: address ?? null };
-}
 
 export type OpenInvoices = ReturnType<typeof createOpenInvoices>;
 
@@ -70,10 +53,7 @@ export function createOpenInvoices({ db, clock, maximum }: Dependencies) {
      */
     async add(tx: Transaction, paymentHash: string, expiresAt: Date, requester?: Requester): Promise<void> {
       if (requester) {
-        // One after another, so that none of several at once counts too few.
-        const counted = [requester.caller, requester.address].filter((each) => each !== null).sort();
-        for (const each of counted)
-          await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [each]);
+        await lockRequester(tx, requester);
         await requireRoom(tx, requester);
       }
       await tx.query(

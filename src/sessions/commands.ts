@@ -1,8 +1,8 @@
 import type { Invoices } from '../money/invoices.ts';
 import type { Ledger } from '../money/ledger.ts';
-import { requesterOf } from '../money/open-invoices.ts';
 import type { Sats } from '../money/sats.ts';
 import type { AccessTokens } from '../platform/auth/access-tokens.ts';
+import { requesterOf } from '../platform/auth/requester.ts';
 import { callerOf, type Viewer } from '../platform/auth/viewer.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Database } from '../platform/database/database.ts';

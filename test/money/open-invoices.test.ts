@@ -1,11 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { createOpenInvoices, type OpenInvoices, requesterOf } from '../../src/money/open-invoices.ts';
-import type { Role } from '../../src/platform/auth/tokens.ts';
-import type { Viewer } from '../../src/platform/auth/viewer.ts';
+import { createOpenInvoices, type OpenInvoices } from '../../src/money/open-invoices.ts';
 import { type MovableClock, standingClock } from '../support/clock.ts';
 import { useDatabase } from '../support/database.ts';
-import { anonymous } from '../support/viewers.ts';
 
 const hourMs = 3_600_000;
 
@@ -274,51 +271,5 @@ describe('the room', () => {
     const codes = outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason.code : 'ADDED'));
     expect(codes.filter((code) => code === 'ADDED')).toHaveLength(6);
     expect(codes.filter((code) => code === 'RATE_LIMITED')).toHaveLength(34);
-  });
-});
-
-describe('whom an invoice counts against', () => {
-  const viewer = (
-    roles: readonly Role[],
-    objects: readonly string[] = [],
-    bearerObject?: string,
-  ): Viewer => ({
-    user:
-      roles.length === 0
-        ? undefined
-        : { id: 'usr_a', roles, tokenId: 'tok', issuedAt: new Date(0), expiresAt: new Date(1) },
-    objects: new Set(objects),
-    bearerObject,
-  });
-
-  it('is a user and their address', () => {
-    expect(requesterOf(viewer(['USER']), '203.0.113.7')).toEqual({
-      caller: 'usr_a',
-      address: '203.0.113.7',
-    });
-    expect(requesterOf(viewer(['USER', 'ADMIN'], ['ses_a'], 'ses_a'), undefined, 'ses_a')).toEqual({
-      caller: 'usr_a',
-      address: null,
-    });
-  });
-
-  it('is the address alone of who presents nothing', () => {
-    expect(requesterOf(anonymous, '203.0.113.7')).toEqual({ caller: null, address: '203.0.113.7' });
-    expect(requesterOf(anonymous, undefined, 'ses_a')).toEqual({ caller: null, address: null });
-  });
-
-  it('is the object of an access token, and no other object', () => {
-    expect(requesterOf(viewer([], ['ses_a', 'ses_b'], 'ses_b'), undefined, 'ses_a')).toMatchObject({
-      caller: 'ses_a',
-    });
-    expect(requesterOf(viewer([], ['ses_a', 'ses_b'], 'ses_b'), undefined)).toMatchObject({
-      caller: 'ses_b',
-    });
-    expect(requesterOf(viewer([], ['ses_a']), undefined, 'ses_c')).toMatchObject({ caller: null });
-  });
-
-  it('is nobody when a service asks', () => {
-    expect(requesterOf(viewer(['SERVICE']), '203.0.113.7')).toBeUndefined();
-    expect(requesterOf(viewer(['USER', 'SERVICE'], ['ses_a']), '203.0.113.7', 'ses_a')).toBeUndefined();
   });
 });

@@ -28,6 +28,14 @@ interface Options {
   readonly prunedBelow?: number;
 }
 
+/** A transaction: its size in vB, its fee in sats, the outputs that it spends (`txid:index`), and whom it pays. */
+export interface CoreTx {
+  readonly vsize: number;
+  readonly fee: number;
+  readonly spends?: readonly string[];
+  readonly pays?: readonly string[];
+}
+
 type Call = (...params: never[]) => unknown;
 
 class CallError extends Error {
@@ -61,19 +69,25 @@ export async function startCore({
   let asked = 0;
   const counters = { hashblock: 0, sequence: 0 };
 
-  function blockOn(parent: CoreBlock | undefined, txCount = 3): CoreBlock {
+  function blockOn(parent: CoreBlock | undefined, has: readonly string[] = []): CoreBlock {
     made += 1;
+    const others = Array.from({ length: 3 }, (_, n) => digest(`${name} block ${made} tx ${n}`));
     const block = {
       hash: digest(`${name} block ${made}`),
       height: parent ? parent.height + 1 : 0,
       parent: parent?.hash,
-      txids: Array.from({ length: txCount }, (_, n) => digest(`${name} block ${made} tx ${n}`)),
+      txids: [...others, ...has],
     };
     blocks.set(block.hash, block);
     return block;
   }
-  /** What waits: fees are sats. */
-  const waiting = new Map<string, { readonly vsize: number; readonly fee: number; readonly time: number }>();
+  /** What waits, and since when (seconds). */
+  const waiting = new Map<string, CoreTx & { readonly time: number }>();
+  /** All that ever waited. */
+  const known = new Map<string, CoreTx>();
+  const waitsNoMore = (txids: readonly string[]) => {
+    for (const txid of txids) waiting.delete(txid);
+  };
   let chain: CoreBlock[] = [blockOn(undefined)];
   const tip = () => chain.at(-1) as CoreBlock;
 
@@ -94,6 +108,33 @@ export async function startCore({
     ...(block.parent !== undefined && { previousblockhash: block.parent }),
     ...(version >= 31 && { target: '00'.repeat(32) }),
   });
+  const toOutput = (address: string, n = 0) => ({
+    ...{ value: 0.5, n },
+    scriptPubKey: { asm: '0 00', hex: '0000', address, type: 'witness_v0_keyhash' },
+  });
+  /** A transaction as Core shows it: of what it spends, and what it pays, Core says more of one that a block has. */
+  function toTx(txid: string, block: CoreBlock | undefined) {
+    const { vsize, fee, spends, pays } = known.get(txid) ?? { vsize: 200, fee: 1_000 };
+    const isCoinbase = chain.some(({ txids }) => txids[0] === txid);
+    const inputs = (spends ?? [`${digest(`before ${txid}`)}:0`]).map((output) => {
+      const [spent = '', index] = output.split(':');
+      const prevout = {
+        generated: false,
+        height: 1,
+        ...toOutput(known.get(spent)?.pays?.[0] ?? 'bcrt1qbefore'),
+      };
+      return { txid: spent, vout: Number(index), sequence: 0xffff_fffd, ...(block && { prevout }) };
+    });
+    return {
+      ...{ txid, hash: txid, version: 2, size: vsize, vsize, weight: vsize * 4, locktime: 0, hex: '00' },
+      vin: isCoinbase ? [{ coinbase: '00', sequence: 0 }] : inputs,
+      vout: [
+        ...(pays ?? ['bcrt1qafter']).map(toOutput),
+        { value: 0, n: pays?.length ?? 1, scriptPubKey: { asm: 'OP_RETURN', hex: '6a', type: 'nulldata' } },
+      ],
+      ...(block && !isCoinbase && { fee: fee / 1e8 }),
+    };
+  }
   const calls: Record<string, Call> = {
     getblockchaininfo: () => ({
       ...{ chain: 'regtest', blocks: tip().height, headers: tip().height, bestblockhash: tip().hash },
@@ -101,11 +142,13 @@ export async function startCore({
       warnings: version >= 28 ? [] : '',
     }),
     getblockheader: (hash: string) => header(find(hash)),
-    getblock(hash: string) {
-      if (find(hash).height < prunedBelow) throw new CallError(-1, 'Block not available (pruned data)');
+    getblock(hash: string, verbosity: number) {
+      const block = find(hash);
+      if (block.height < prunedBelow) throw new CallError(-1, 'Block not available (pruned data)');
       return {
-        ...header(find(hash)),
-        ...{ size: 900 + find(hash).txids.length, strippedsize: 800, weight: 3_300, tx: find(hash).txids },
+        ...header(block),
+        ...{ size: 900 + block.txids.length, strippedsize: 800, weight: 3_300 },
+        tx: verbosity === 3 ? block.txids.map((txid) => toTx(txid, block)) : block.txids,
         ...(version >= 31 && { coinbase_tx: { version: 2, locktime: 0, sequence: 0, coinbase: '00' } }),
       };
     },
@@ -126,28 +169,23 @@ export async function startCore({
         ...(version >= 31 && { chunkweight: tx.vsize * 4 }),
       };
     },
-    getrawtransaction(txid: string) {
+    getrawtransaction(txid: string, verbosity: number) {
       const block = chain.find(({ txids }) => txids.includes(txid));
-      const tx = waiting.get(txid);
-      if (!block && !tx) throw new CallError(-5, 'No such mempool or blockchain transaction.');
-      const vsize = tx?.vsize ?? 200;
-      const spends = { txid: digest(`before ${txid}`), vout: 0, sequence: 0xffff_fffd };
-      const paid = { value: 0.5, scriptPubKey: { address: 'bcrt1qbefore', type: 'witness_v0_keyhash' } };
+      if (!block && !waiting.has(txid)) throw new CallError(-5, 'No such mempool or blockchain transaction.');
       return {
-        ...{ txid, hash: txid, version: 2, size: vsize, vsize, weight: vsize * 4, locktime: 0 },
-        vin: [
-          block?.txids[0] === txid
-            ? { coinbase: '00' }
-            : { ...spends, ...(version >= 25 && { prevout: paid }) },
-        ],
-        vout: [
-          { value: 0.49999, n: 0, scriptPubKey: { address: 'bcrt1qafter', type: 'witness_v0_keyhash' } },
-          { value: 0, n: 1, scriptPubKey: { type: 'nulldata' } },
-        ],
-        ...(version >= 25 && block?.txids[0] !== txid && { fee: (tx?.fee ?? 1_000) / 1e8 }),
+        ...toTx(txid, verbosity === 2 ? block : undefined),
         ...(block && { blockhash: block.hash, confirmations: tip().height - block.height + 1 }),
       };
     },
+    // Of the chain alone: what was made by something that waits is not there.
+    gettxout: (txid: string) =>
+      waiting.has(txid)
+        ? null
+        : {
+            bestblock: tip().hash,
+            confirmations: 9,
+            ...toOutput(known.get(txid)?.pays?.[0] ?? 'bcrt1qbefore'),
+          },
     // Nothing is known of the next block, as on a young regtest chain.
     estimatesmartfee(target: number) {
       if (isBlocksOnly) throw new CallError(-32_603, 'Fee estimation disabled');
@@ -266,12 +304,16 @@ export async function startCore({
     chain: (): readonly CoreBlock[] => chain,
     asked: () => asked,
 
-    /** Puts blocks upon the tip. */
-    mine(count = 1, telling: Telling = {}): CoreBlock[] {
-      const come = Array.from({ length: count }, () => {
-        chain.push(blockOn(tip()));
+    /** Puts blocks upon the tip, the first of them with transactions, which wait no more. */
+    mine(
+      count = 1,
+      { has = [], ...telling }: Telling & { readonly has?: readonly string[] } = {},
+    ): CoreBlock[] {
+      const come = Array.from({ length: count }, (_, n) => {
+        chain.push(blockOn(tip(), n === 0 ? has : []));
         return tip();
       });
+      waitsNoMore(has);
       tell([], come, telling);
       return come;
     },
@@ -293,19 +335,31 @@ export async function startCore({
       tell(gone, come, telling);
     },
 
-    /** Transactions come to wait, each with its size (vB) and fee (sats); answers their ids. */
-    enter(
-      txs: ReadonlyArray<{ readonly vsize: number; readonly fee: number }>,
-      { isLost = false }: Telling = {},
-    ): string[] {
+    /** Transactions come to wait; answers their ids. Those that spend what others do take their places. */
+    enter(txs: readonly CoreTx[], { isLost = false }: Telling = {}): string[] {
       return txs.map((tx) => {
         made += 1;
         const txid = digest(`${name} waiting ${made}`);
-        waiting.set(txid, { ...tx, time: 1_780_000_000 + made });
-        mempoolSequence += 1;
-        publish('sequence', waitingMessage(txid, 'A'), isLost);
+        const rivals = [...waiting].filter(([, { spends }]) =>
+          spends?.some((output) => tx.spends?.includes(output)),
+        );
+        this.leave(
+          rivals.map(([rival]) => rival),
+          { isLost },
+        );
+        known.set(txid, tx);
+        this.enterAgain([txid], { isLost });
         return txid;
       });
+    },
+
+    /** Transactions that were known come to wait once more, as after a reorganisation. */
+    enterAgain(txids: readonly string[], { isLost = false }: Telling = {}): void {
+      for (const txid of txids) {
+        waiting.set(txid, { ...(known.get(txid) as CoreTx), time: Math.floor(Date.now() / 1_000) });
+        mempoolSequence += 1;
+        publish('sequence', waitingMessage(txid, 'A'), isLost);
+      }
     },
 
     /** They wait no more: told one by one, or, when a block has them, by the block alone. */
@@ -316,7 +370,7 @@ export async function startCore({
         if (!isConfirmed) publish('sequence', waitingMessage(txid, 'R'), isLost);
       }
       if (isConfirmed) {
-        chain.push(blockOn(tip()));
+        chain.push(blockOn(tip(), txids));
         tell([], [tip()], { isLost });
       }
     },

@@ -5,6 +5,7 @@ import {
   type Fees,
   feeTargets,
   type TxPart,
+  type TxTrace,
   type WaitingTx,
 } from '../source.ts';
 import { createRpc, RpcError, type RpcOptions } from './rpc.ts';
@@ -20,8 +21,6 @@ interface Options extends RpcOptions {
 /** Without anybody who tells, and with somebody who may have been cut off; ms. */
 const asking = { tip: 500, mempool: 2_000 };
 const told = { tip: 5_000, mempool: 60_000 };
-/** So many transactions are asked for in one request. */
-const batch = 500;
 
 // No more is read than is used, and what newer versions add is passed over.
 const chainInfo = z.object({
@@ -46,8 +45,13 @@ const output = z.object({
   value: z.number().optional(),
   scriptPubKey: z.object({ address: z.string().optional() }).optional(),
 });
-// What an input spends is told since 25, of blocks that were not pruned.
-const input = z.object({ coinbase: z.string().optional(), prevout: output.optional() });
+// What an output was that is spent is told since 25, of what is in blocks that were not pruned.
+const input = z.object({
+  coinbase: z.string().optional(),
+  txid: z.string().optional(),
+  vout: z.number().optional(),
+  prevout: output.optional(),
+});
 const transaction = z.object({
   txid: z.string(),
   vsize: z.number(),
@@ -73,6 +77,26 @@ const partOf = (part: z.output<typeof output> | undefined): TxPart => ({
   sats: part?.value === undefined ? null : satsOf(part.value),
 });
 
+/** What an input spends; nothing of a coinbase. */
+const outpointOf = ({ txid, vout }: z.output<typeof input>): string[] =>
+  txid === undefined ? [] : [`${txid}:${vout}`];
+
+type Output = z.output<typeof output>;
+
+function traceOf(
+  { txid, vsize, fee, vin, vout }: z.output<typeof transaction>,
+  blockHash: string | null,
+  spent?: ReadonlyMap<string, Output | undefined>,
+): TxTrace {
+  const spentBy = vin.map((part) => part.prevout ?? spent?.get(outpointOf(part)[0] ?? ''));
+  const addresses = [...spentBy, ...vout].map((each) => each?.scriptPubKey?.address);
+  return {
+    ...{ txid, virtualSize: vsize, feeSats: fee === undefined ? null : Number(satsOf(fee)) },
+    addresses: [...new Set(addresses.filter((address) => address !== undefined))],
+    ...{ spends: vin.flatMap(outpointOf), blockHash },
+  };
+}
+
 /** Bitcoin Core, 24 or newer. */
 export function createCore({ watch, ...options }: Options): ChainSource {
   const rpc = createRpc(options);
@@ -87,6 +111,33 @@ export function createCore({ watch, ...options }: Options): ChainSource {
       throw new ChainUnavailableError('Bitcoin Core cannot answer that.', { cause: error });
     }
   };
+
+  const rawTransactions = <Result>(txids: readonly string[], shape: z.ZodType<Result>) =>
+    rpc.callMany(
+      'getrawtransaction',
+      txids.map((txid) => [txid, 1]),
+      shape,
+    );
+
+  /** Outputs, as far as they are known: those of the chain, and of what waits. */
+  async function outputsOf(outpoints: readonly string[]): Promise<ReadonlyMap<string, Output | undefined>> {
+    const places = [...new Set(outpoints)].map((outpoint) => outpoint.split(':') as [string, string]);
+    // Also what is spent by something that waits: to the chain it is still there.
+    const onChain = await rpc.callMany(
+      'gettxout',
+      places.map(([txid, index]) => [txid, Number(index), false]),
+      output.nullable(),
+    );
+    const others = [...new Set(places.filter((_, at) => !onChain[at]).map(([txid]) => txid))];
+    const made = await rawTransactions(others, z.object({ vout: z.array(output) }));
+    const waiting = new Map(others.map((txid, at) => [txid, made[at]?.vout]));
+    return new Map(
+      places.map(([txid, index], at) => [
+        `${txid}:${index}`,
+        onChain[at] ?? waiting.get(txid)?.[Number(index)],
+      ]),
+    );
+  }
 
   return {
     async tip() {
@@ -136,7 +187,10 @@ export function createCore({ watch, ...options }: Options): ChainSource {
     async transaction(txid) {
       const found = await unlessUnknown(rpc.call('getrawtransaction', [txid, 2], transaction));
       if (!found) return undefined;
-      const inputs = found.vin.map(({ prevout }) => partOf(prevout));
+      // Of what waits, Core does not say what it spends.
+      const untold = found.vin.filter(({ prevout }) => prevout === undefined);
+      const spent = await outputsOf(untold.flatMap(outpointOf));
+      const inputs = found.vin.map((part) => partOf(part.prevout ?? spent.get(outpointOf(part)[0] ?? '')));
       const outputs = found.vout.map(partOf);
       const isCoinbase = found.vin.some(({ coinbase }) => coinbase !== undefined);
       const waits = found.fee === undefined && found.blockhash === undefined;
@@ -152,25 +206,35 @@ export function createCore({ watch, ...options }: Options): ChainSource {
     waiting: () => rpc.call('getrawmempool', [], z.array(z.string())),
 
     async waitingTxs(txids) {
-      const found: WaitingTx[] = [];
-      for (let start = 0; start < txids.length; start += batch) {
-        const asked = txids.slice(start, start + batch);
-        const entries = await rpc.callMany(
-          'getmempoolentry',
-          asked.map((txid) => [txid]),
-          entry,
-        );
-        for (const [index, known] of entries.entries())
-          if (known)
-            found.push({
-              txid: asked[index] as string,
-              feeSats: Math.round(known.fees.base * 1e8),
-              virtualSize: known.vsize,
-              enteredAt: new Date(known.time * 1_000),
-              isReplaceable: known['bip125-replaceable'] ?? true,
-            });
+      const params = txids.map((txid) => [txid]);
+      const entries = await rpc.callMany('getmempoolentry', params, entry);
+      return entries.flatMap((known, index): WaitingTx[] =>
+        known
+          ? [
+              {
+                txid: txids[index] as string,
+                feeSats: Math.round(known.fees.base * 1e8),
+                virtualSize: known.vsize,
+                enteredAt: new Date(known.time * 1_000),
+                isReplaceable: known['bip125-replaceable'] ?? true,
+              },
+            ]
+          : [],
+      );
+    },
+
+    async traces(txids) {
+      const found = (await rawTransactions(txids, transaction)).filter((tx) => tx !== undefined);
+      const spent = await outputsOf(found.flatMap(({ vin }) => vin.flatMap(outpointOf)));
+      return found.map((tx) => traceOf(tx, tx.blockhash ?? null, spent));
+    },
+
+    async *tracesIn(hash) {
+      try {
+        for await (const tx of rpc.list('getblock', [hash, 3], 'tx', transaction)) yield traceOf(tx, hash);
+      } catch (error) {
+        if (!(error instanceof RpcError)) throw error;
       }
-      return found;
     },
 
     watch: watch ?? (() => () => {}),

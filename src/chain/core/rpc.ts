@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import { setImmediate as othersTurn } from 'node:timers/promises';
+import { JSONParser } from '@streamparser/json';
 import { z } from 'zod';
 import { readBounded } from '../../platform/http-client.ts';
 import { ChainUnavailableError } from '../source.ts';
@@ -23,6 +25,10 @@ export class RpcError extends Error {
 }
 
 const answerWithinMs = 10_000;
+/** A whole block takes longer. */
+const listWithinMs = 60_000;
+/** So many calls go out in one request. */
+const batch = 500;
 const longestAnswer = 64 * 1_048_576;
 /** Core is loading its blocks, and answers nothing else yet. */
 const warmingUp = -28;
@@ -45,13 +51,17 @@ export function createRpc({ url, cookieFile }: RpcOptions) {
     return `Basic ${Buffer.from(credentials).toString('base64')}`;
   }
 
-  async function post(body: unknown): Promise<unknown> {
-    const response = await fetch(endpoint, {
+  async function send(body: unknown, withinMs: number): Promise<Response> {
+    return fetch(endpoint, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: await authorization() },
       body: JSON.stringify(body),
-      signal: AbortSignal.timeout(answerWithinMs),
+      signal: AbortSignal.timeout(withinMs),
     });
+  }
+
+  async function post(body: unknown): Promise<unknown> {
+    const response = await send(body, answerWithinMs);
     // An error of a call has the status 404 or 500, with a body that says more.
     const answer = readJson(await readBounded(response, longestAnswer));
     if (answer === undefined) throw new ChainUnavailableError(`Bitcoin Core answered ${response.status}.`);
@@ -59,13 +69,11 @@ export function createRpc({ url, cookieFile }: RpcOptions) {
   }
 
   /** Posts calls; what fails on the way is that Core does not answer. */
-  async function ask(body: unknown): Promise<unknown> {
-    try {
-      return await post(body);
-    } catch (error) {
-      if (error instanceof ChainUnavailableError) throw error;
-      throw new ChainUnavailableError('Bitcoin Core does not answer.', { cause: error });
-    }
+  const ask = (body: unknown): Promise<unknown> => post(body).catch(refuse);
+
+  function refuse(error: unknown): never {
+    if (error instanceof ChainUnavailableError || error instanceof RpcError) throw error;
+    throw new ChainUnavailableError('Bitcoin Core does not answer.', { cause: error });
   }
 
   function read<Result>(method: string, answer: unknown, shape: z.ZodType<Result>): Result {
@@ -85,6 +93,24 @@ export function createRpc({ url, cookieFile }: RpcOptions) {
     ...{ jsonrpc: '1.0', id, method, params },
   });
 
+  async function callSome<Result>(
+    method: string,
+    each: ReadonlyArray<readonly unknown[]>,
+    shape: z.ZodType<Result>,
+  ): Promise<Array<Result | undefined>> {
+    const answers = await ask(each.map((params, id) => request(method, params, id)));
+    if (!Array.isArray(answers)) return [read(method, answers, shape)];
+    const byId = new Map(answers.map((answer: { readonly id?: unknown }) => [answer.id, answer]));
+    return each.map((_, id) => {
+      try {
+        return read(method, byId.get(id), shape);
+      } catch (error) {
+        if (error instanceof RpcError) return undefined;
+        throw error;
+      }
+    });
+  }
+
   return {
     /**
      * Calls a method.
@@ -99,7 +125,7 @@ export function createRpc({ url, cookieFile }: RpcOptions) {
     },
 
     /**
-     * Calls a method once for each of many parameters, in one request.
+     * Calls a method once for each of many parameters, many in one request.
      * @returns what each answers, in order; undefined where a call failed.
      * @throws ChainUnavailableError
      */
@@ -108,17 +134,42 @@ export function createRpc({ url, cookieFile }: RpcOptions) {
       each: ReadonlyArray<readonly unknown[]>,
       shape: z.ZodType<Result>,
     ): Promise<Array<Result | undefined>> {
-      const answers = await ask(each.map((params, id) => request(method, params, id)));
-      if (!Array.isArray(answers)) return [read(method, answers, shape)];
-      const byId = new Map(answers.map((answer: { readonly id?: unknown }) => [answer.id, answer]));
-      return each.map((_, id) => {
-        try {
-          return read(method, byId.get(id), shape);
-        } catch (error) {
-          if (error instanceof RpcError) return undefined;
-          throw error;
+      const results: Array<Result | undefined> = [];
+      for (let start = 0; start < each.length; start += batch)
+        results.push(...(await callSome(method, each.slice(start, start + batch), shape)));
+      return results;
+    },
+
+    /**
+     * Calls a method whose result has a long list: gives its elements one after another, and keeps none of them.
+     * @throws RpcError, or ChainUnavailableError when there is no answer that can be read.
+     */
+    async *list<Element>(
+      method: string,
+      params: readonly unknown[],
+      name: string,
+      shape: z.ZodType<Element>,
+    ): AsyncGenerator<Element> {
+      const elements: unknown[] = [];
+      let failed: unknown = null;
+      const parser = new JSONParser({ paths: [`$.result.${name}.*`, '$.error'], keepStack: false });
+      parser.onValue = ({ key, value }) => {
+        if (key === 'error') failed = value;
+        else elements.push(value);
+      };
+      try {
+        const response = await send(request(method, params), listWithinMs);
+        for await (const chunk of response.body ?? []) {
+          parser.write(chunk);
+          for (const element of elements.splice(0))
+            yield read(method, { result: element, error: null }, shape);
+          await othersTurn();
         }
-      });
+        if (!parser.isEnded) throw new Error('The answer is cut off.');
+        read(method, { result: null, error: failed }, z.unknown());
+      } catch (error) {
+        refuse(error);
+      }
     },
   };
 }

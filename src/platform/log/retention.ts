@@ -34,6 +34,8 @@ const openEntity: Rule = { ms: 0, rows: 100_000, watchedFrom: 0 };
 const closedEntity: Rule = { ms: 30 * dayMs, rows: 1_000, watchedFrom: Number.POSITIVE_INFINITY };
 const collection: Rule = { ms: 30 * dayMs, rows: 100_000, watchedFrom: 100_000 - trimEvery + 1 };
 const chain: Rule = { ms: 7 * dayMs, rows: 0, watchedFrom: 0 };
+/** The kinds of topics that tell of the Bitcoin chain. */
+const chainKinds = ['chain', 'transactions'];
 
 /** How many rows go in one transaction. */
 const batch = 500;
@@ -46,7 +48,7 @@ export function createRetention({ db, clock, entities }: Dependencies): WorkHand
   async function ruleOf(topic: string): Promise<Rule> {
     const [kind = '', id = ''] = topic.split(':');
     const isOpen = entities[kind];
-    if (!isOpen) return kind === 'chain' ? chain : collection;
+    if (!isOpen) return chainKinds.includes(kind) ? chain : collection;
     return (await isOpen(db, id)) ? openEntity : closedEntity;
   }
 
