@@ -26,6 +26,8 @@ interface Options {
   readonly isBlocksOnly?: boolean;
   /** Blocks below this height are pruned. */
   readonly prunedBelow?: number;
+  /** At this height is one that is pruned before it is asked for its transactions. */
+  readonly prunedSoon?: number;
 }
 
 /** A transaction: its size in vB, its fee in sats, the outputs that it spends (`txid:index`), and whom it pays. */
@@ -59,6 +61,7 @@ export async function startCore({
   publishes = true,
   isBlocksOnly = false,
   prunedBelow = 0,
+  prunedSoon,
 }: Options = {}) {
   cores += 1;
   const name = `core ${cores}`;
@@ -144,7 +147,8 @@ export async function startCore({
     getblockheader: (hash: string) => header(find(hash)),
     getblock(hash: string, verbosity: number) {
       const block = find(hash);
-      if (block.height < prunedBelow) throw new CallError(-1, 'Block not available (pruned data)');
+      const isPruned = block.height < prunedBelow || (verbosity === 3 && block.height === prunedSoon);
+      if (isPruned) throw new CallError(-1, 'Block not available (pruned data)');
       return {
         ...header(block),
         ...{ size: 900 + block.txids.length, strippedsize: 800, weight: 3_300 },
@@ -173,7 +177,7 @@ export async function startCore({
       const block = chain.find(({ txids }) => txids.includes(txid));
       if (!block && !waiting.has(txid)) throw new CallError(-5, 'No such mempool or blockchain transaction.');
       return {
-        ...toTx(txid, verbosity === 2 ? block : undefined),
+        ...toTx(txid, verbosity === 2 && version >= 25 ? block : undefined),
         ...(block && { blockhash: block.hash, confirmations: tip().height - block.height + 1 }),
       };
     },
@@ -302,6 +306,14 @@ export async function startCore({
     bareUrl: `http://127.0.0.1:${port}`,
     tip,
     chain: (): readonly CoreBlock[] => chain,
+    isWaiting: (txid: string) => waiting.has(txid),
+    /** Whether a transaction that was made can come to wait: it does not, and nothing of the chain spends the same. */
+    mayEnter(txid: string): boolean {
+      const { spends } = known.get(txid) ?? {};
+      const rivals = (other: string) =>
+        other === txid || known.get(other)?.spends?.some((output) => spends?.includes(output));
+      return known.has(txid) && !waiting.has(txid) && !chain.some(({ txids }) => txids.some(rivals));
+    },
     asked: () => asked,
 
     /** Puts blocks upon the tip, the first of them with transactions, which wait no more. */
@@ -335,30 +347,47 @@ export async function startCore({
       tell(gone, come, telling);
     },
 
-    /** Transactions come to wait; answers their ids. Those that spend what others do take their places. */
-    enter(txs: readonly CoreTx[], { isLost = false }: Telling = {}): string[] {
+    /** Transactions that nobody has heard of yet; answers their ids. */
+    make(txs: readonly CoreTx[]): string[] {
       return txs.map((tx) => {
         made += 1;
-        const txid = digest(`${name} waiting ${made}`);
+        const txid = digest(`${name} made ${made}`);
+        known.set(txid, tx);
+        return txid;
+      });
+    },
+
+    /** Transactions come to wait; answers their ids. */
+    enter(txs: readonly CoreTx[], telling: Telling = {}): string[] {
+      const txids = this.make(txs);
+      for (const [index, txid] of txids.entries()) {
+        const spent = txs[index]?.spends ?? [];
+        const rivals = [...waiting].filter(([, { spends }]) =>
+          spends?.some((output) => spent.includes(output)),
+        );
+        this.leave(
+          rivals.map(([rival]) => rival),
+          telling,
+        );
+        this.enterMade([txid], telling);
+      }
+      return txids;
+    },
+
+    /** Transactions that were made come to wait, also once more. Those that spend what others do take their places. */
+    enterMade(txids: readonly string[], telling: Telling = {}): void {
+      for (const txid of txids) {
+        const tx = known.get(txid) as CoreTx;
         const rivals = [...waiting].filter(([, { spends }]) =>
           spends?.some((output) => tx.spends?.includes(output)),
         );
         this.leave(
           rivals.map(([rival]) => rival),
-          { isLost },
+          telling,
         );
-        known.set(txid, tx);
-        this.enterAgain([txid], { isLost });
-        return txid;
-      });
-    },
-
-    /** Transactions that were known come to wait once more, as after a reorganisation. */
-    enterAgain(txids: readonly string[], { isLost = false }: Telling = {}): void {
-      for (const txid of txids) {
-        waiting.set(txid, { ...(known.get(txid) as CoreTx), time: Math.floor(Date.now() / 1_000) });
+        waiting.set(txid, { ...tx, time: Math.floor(Date.now() / 1_000) });
         mempoolSequence += 1;
-        publish('sequence', waitingMessage(txid, 'A'), isLost);
+        publish('sequence', waitingMessage(txid, 'A'), telling.isLost ?? false);
       }
     },
 

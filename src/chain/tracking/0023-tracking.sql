@@ -43,7 +43,7 @@ CREATE TABLE bitcoin_tracked_txs (
   changed_at timestamptz NOT NULL
 );
 CREATE INDEX bitcoin_tracked_txs_spends ON bitcoin_tracked_txs USING gin (spends)
-  WHERE block IS NULL AND replaced_by IS NULL;
+  WHERE replaced_by IS NULL;
 CREATE INDEX bitcoin_tracked_txs_block ON bitcoin_tracked_txs (block) WHERE block IS NOT NULL;
 CREATE INDEX bitcoin_tracked_txs_height ON bitcoin_tracked_txs (height) WHERE height IS NOT NULL;
 CREATE INDEX bitcoin_tracked_txs_changed ON bitcoin_tracked_txs (changed_at);

@@ -121,14 +121,13 @@ export async function trackedTxs(db: Queryable, txids: readonly string[]): Promi
   return rows.map(toTx);
 }
 
-/** Which of those that wait spend any of these outputs, with what each spends. */
+/** Which of those that were not replaced spend any of these outputs, with what each spends. */
 export async function rivalsOf(
   db: Queryable,
   spends: readonly string[],
-): Promise<ReadonlyArray<Pick<FoundTx, 'txid' | 'spends'>>> {
+): Promise<ReadonlyArray<Pick<FoundTx, 'txid' | 'spends' | 'block'>>> {
   return db.query(
-    `SELECT txid, spends FROM bitcoin_tracked_txs
-     WHERE block IS NULL AND replaced_by IS NULL AND spends && $1::text[]`,
+    'SELECT txid, spends, block FROM bitcoin_tracked_txs WHERE replaced_by IS NULL AND spends && $1::text[]',
     [spends],
   );
 }
@@ -186,8 +185,8 @@ export async function countConfirmations(
   at: Date,
 ): Promise<TrackedTx[]> {
   const rows = await tx.query<Raw>(
-    `UPDATE bitcoin_tracked_txs t SET confirmations = $1 - height + 1, changed_at = $3
-     WHERE height BETWEEN $1 - $2 + 1 AND $1 - 1 AND confirmations < $1 - height + 1
+    `UPDATE bitcoin_tracked_txs t SET confirmations = $1::bigint - height + 1, changed_at = $3
+     WHERE height > $1::bigint - $2::bigint AND height < $1::bigint AND confirmations < $1::bigint - height + 1
      RETURNING ${columns}`,
     [height, most, at],
   );

@@ -63,6 +63,8 @@ export function createTracker({ db, clock, log, source, logger }: Dependencies) 
   const entered = new Map<string, WaitingTx>();
   /** What had come before anybody looked. */
   const there: WaitingTx[] = [];
+  /** What is to be looked at once more. */
+  const later: WaitingTx[] = [];
   const now = () => new Date(clock.now());
 
   /** Tells what happened to transactions to all who watch one of their keys. */
@@ -86,16 +88,16 @@ export function createTracker({ db, clock, log, source, logger }: Dependencies) 
     return traces.filter((trace) => known.has(trace.txid) || keysOf(trace).some((key) => tracks.has(key)));
   }
 
-  /** Which of what is watched and waits loses its place to one of these: by its id, that of the other. */
-  async function rivals(traces: readonly TxTrace[]): Promise<Map<string, string>> {
+  /** Which of what is watched spends the same as one of these: by its id, that of the other. */
+  async function rivals(traces: readonly TxTrace[]) {
     const spender = new Map(traces.flatMap(({ txid, spends }) => spends.map((output) => [output, txid])));
-    const found = await rivalsOf(db, [...spender.keys()]);
-    return new Map(
-      found.flatMap(({ txid, spends }) => {
-        const other = spends.map((output) => spender.get(output)).find((by) => by && by !== txid);
-        return other === undefined ? [] : [[txid, other]];
-      }),
-    );
+    const waiting = new Map<string, string>();
+    const confirmed = new Map<string, string>();
+    for (const { txid, spends, block } of await rivalsOf(db, [...spender.keys()])) {
+      const other = spends.map((output) => spender.get(output)).find((by) => by && by !== txid);
+      if (other !== undefined) (block === null ? waiting : confirmed).set(txid, other);
+    }
+    return { waiting, confirmed };
   }
 
   /** What is known of transactions up to a block, that were not looked for before. */
@@ -145,7 +147,7 @@ export function createTracker({ db, clock, log, source, logger }: Dependencies) 
     const some = [...entered.values()].slice(0, batch);
     const traces = await source.traces(some.map(({ txid }) => txid));
     const found = await watched(traces);
-    const others = await rivals(traces);
+    const { waiting: others, confirmed } = await rivals(traces);
     // Who has begun to watch meanwhile is told first how things stand.
     if ((await newTracks(db, 1)).length > 0) return;
     // What waits still has not lost its place: the other one was not there yet, or is there no more.
@@ -157,6 +159,8 @@ export function createTracker({ db, clock, log, source, logger }: Dependencies) 
         const replaced = await storeReplaced(tx, others, now());
         await tell(tx, [...seen.map(txEvents.seen), ...replaced.map(txEvents.replaced)]);
       });
+    // A block that is off the chain already is so here in a moment: what was in it has lost its place then.
+    for (const txid of confirmed.values()) later.push(entered.get(txid) as WaitingTx);
     for (const { txid } of some) entered.delete(txid);
   }
 
@@ -168,7 +172,7 @@ export function createTracker({ db, clock, log, source, logger }: Dependencies) 
     for await (const traces of inBatches(source.tracesIn(block.hash), batch)) {
       count += traces.length;
       found.push(...(await watched(traces)));
-      for (const [txid, other] of await rivals(traces)) others.set(txid, other);
+      for (const [txid, other] of (await rivals(traces)).waiting) others.set(txid, other);
     }
     if (count < block.txCount)
       logger.warn({ hash: block.hash, height: block.height }, 'a block is not there to be looked at');
@@ -228,9 +232,12 @@ export function createTracker({ db, clock, log, source, logger }: Dependencies) 
       return isAny;
     }
     const tracks = await newTracks(db, mostBegun);
-    if (tracks.length > 0) await begin(tracks, upTo);
-    else if (entered.size > 0) await lookAtEntered();
-    return (tracks.length === 0 && (await follow(upTo))) || tracks.length > 0 || entered.size > 0;
+    if (tracks.length > 0) {
+      await begin(tracks, upTo);
+      return true;
+    }
+    if (entered.size > 0) await lookAtEntered();
+    return (await follow(upTo)) || entered.size > 0;
   }
 
   return {
@@ -246,8 +253,8 @@ export function createTracker({ db, clock, log, source, logger }: Dependencies) 
       const before = (await readTracking(db)).at?.getTime() ?? clock.now();
       let rememberedAt = clock.now();
       while (!signal.aborted) {
-        for (const tx of there.splice(0))
-          if (tx.enteredAt.getTime() >= before - overlapMs) entered.set(tx.txid, tx);
+        const late = there.splice(0).filter(({ enteredAt }) => enteredAt.getTime() >= before - overlapMs);
+        for (const tx of [...late, ...later.splice(0)]) entered.set(tx.txid, tx);
         const at = clock.now();
         const hasMore = await advance();
         if (entered.size === 0 && at - rememberedAt >= rememberEveryMs) {
