@@ -2,7 +2,7 @@
 export async function until<Value>(
   what: string,
   condition: () => Value | Promise<Value>,
-  deadlineMs = 6_000,
+  deadlineMs = 30_000,
 ): Promise<NonNullable<Value>> {
   const end = Date.now() + deadlineMs;
   for (;;) {

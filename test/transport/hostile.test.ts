@@ -157,7 +157,7 @@ describe('a neighbour notices nothing of', () => {
       settleFinished: '(streamId: "str_1")',
     };
     // Open to all, where a chain is followed.
-    const ofChain = ['tipUpdated', 'blockMined', 'mempoolUpdated'];
+    const ofChain = ['tipUpdated', 'blockMined', 'mempoolUpdated', 'txSeen'];
     await besideNeighbour(app(), async () => {
       const raw = await openFrames(app().webSocketUrl, {});
       for (const field of subscriptions) {
