@@ -226,6 +226,27 @@ it('goes on behind a restart, with what happened meanwhile, also when messages a
   );
 });
 
+it('is told to have been replaced by what came to wait before its block was known to be off the chain', async () => {
+  const { core, app } = await begin();
+  const spends = [`${'ab'.repeat(32)}:1`];
+  const [tx] = core.enter([{ ...small, spends }]);
+  const watched = watch(app, { txids: [tx] });
+  await watched.count(1);
+  core.mine(1, { has: [tx as string] });
+  await watched.count(2);
+  core.holdTip(true);
+  core.reorganise(1, 2);
+  const [rival] = core.enter([{ ...small, spends }]);
+  const [marker] = core.make([small]);
+  const marked = watch(app, { txids: [marker] });
+  core.enterMade([marker as string]);
+  await marked.count(1);
+  core.holdTip(false);
+  core.mine(1);
+  await watched.count(4);
+  expect(told(watched)[3]).toEqual(['replaced', tx, rival]);
+});
+
 it('passes over a block that is pruned, and says so', async () => {
   const { core, app } = await begin({ prunedSoon: 11 });
   const [tx] = core.enter([small]);

@@ -69,6 +69,7 @@ export async function startCore({
   let made = 0;
   let fault: CoreFault | undefined;
   const silent = new Set<Socket>();
+  let shownTip: CoreBlock | undefined;
   let asked = 0;
   const counters = { hashblock: 0, sequence: 0 };
 
@@ -140,7 +141,8 @@ export async function startCore({
   }
   const calls: Record<string, Call> = {
     getblockchaininfo: () => ({
-      ...{ chain: 'regtest', blocks: tip().height, headers: tip().height, bestblockhash: tip().hash },
+      ...{ chain: 'regtest', blocks: tip().height, headers: tip().height },
+      bestblockhash: (shownTip ?? tip()).hash,
       ...{ verificationprogress: 1, initialblockdownload: false, pruned: false },
       warnings: version >= 28 ? [] : '',
     }),
@@ -402,6 +404,11 @@ export async function startCore({
         chain.push(blockOn(tip(), txids));
         tell([], [tip()], { isLost });
       }
+    },
+
+    /** Whoever asks for the tip is told of the present one until it is let go. */
+    holdTip(isHeld: boolean): void {
+      shownTip = isHeld ? tip() : undefined;
     },
 
     fail(by: CoreFault | undefined): void {
