@@ -16,12 +16,19 @@ const IN_BLOCK = 5_000;
 const WATCHERS = [1, 200];
 const PHASE_SECONDS = 10;
 const ENTERING_PER_SECOND = 50;
+/** Who watches addresses, how many each, and which part of all transactions pays one of those. */
+const TRACKERS = 200;
+const ADDRESSES = 100;
+const TRACKED = 0.1;
 
 const core = await startCore();
 core.mine(3);
+const addressOf = (watcher: number, n: number) => `bcrt1qwatched${watcher}x${n}`.padEnd(20, '0');
+const some = (below: number) => Math.floor(Math.random() * below);
 const someTx = () => ({
-  vsize: 100 + Math.floor(Math.random() * 900),
-  fee: 100 + Math.floor(Math.random() * 40_000),
+  vsize: 100 + some(900),
+  fee: 100 + some(40_000),
+  ...(Math.random() < TRACKED && { pays: [addressOf(some(TRACKERS), some(ADDRESSES))] }),
 });
 const ids = core.enter(Array.from({ length: WAITING }, someTx), { isLost: true });
 const dataDir = await mkdtemp(join(tmpdir(), 'satwire-chain-'));
@@ -69,17 +76,17 @@ table.push(
 const watched: Received[] = [];
 const watch =
   'subscription { mempoolUpdated { mempool { txCount virtualSize histogram { count virtualSize } } } }';
+async function enter(): Promise<void> {
+  for (let turn = 0; turn < PHASE_SECONDS * 10; turn += 1) {
+    ids.push(...core.enter(Array.from({ length: ENTERING_PER_SECOND / 10 }, someTx)));
+    await pause(100);
+  }
+}
+const entering = `${ENTERING_PER_SECOND} a second enter, for ${PHASE_SECONDS} s`;
 for (const count of WATCHERS) {
   while (watched.length < count) watched.push(clients.watch(watch, {}));
   await until('the present state', () => watched.every(({ events }) => events.length > 0));
-  table.push(
-    await phase(`${ENTERING_PER_SECOND} a second enter, for ${PHASE_SECONDS} s`, watched, async () => {
-      for (let turn = 0; turn < PHASE_SECONDS * 10; turn += 1) {
-        ids.push(...core.enter(Array.from({ length: ENTERING_PER_SECOND / 10 }, someTx)));
-        await pause(100);
-      }
-    }),
-  );
+  table.push(await phase(entering, watched, enter));
   table.push(
     await phase(`a block with ${IN_BLOCK}`, watched, async () => {
       const expected = ids.length - IN_BLOCK;
@@ -88,6 +95,32 @@ for (const count of WATCHERS) {
     }),
   );
 }
+
+/** Where txSeen begins for who watches an id, which is known to be tracked then. */
+const mark = () =>
+  clients.watch('subscription ($ids: [ID!]) { txSeen(txids: $ids, after: "START") { txid } }', {
+    ids: core.enter([someTx()]),
+  });
+for (const each of watched) each.unsubscribe();
+const trackers = Array.from({ length: TRACKERS }, (_, watcher) =>
+  clients.watch(
+    'subscription ($addresses: [String!]) { txSeen(addresses: $addresses) { __typename txid } }',
+    {
+      addresses: Array.from({ length: ADDRESSES }, (_address, n) => addressOf(watcher, n)),
+    },
+  ),
+);
+await mark().count(1);
+table.push(await phase(`${entering}, addresses are watched`, trackers, enter));
+table.push(
+  await phase(`a block with ${IN_BLOCK}, addresses are watched`, trackers, async () => {
+    const has = ids.splice(0, IN_BLOCK);
+    const end = mark();
+    await end.count(1);
+    core.mine(1, { has: [...has, end.events[0].txid] });
+    await end.count(2);
+  }),
+);
 console.table(table);
 
 await server.stop();

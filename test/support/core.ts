@@ -66,6 +66,7 @@ export async function startCore({
   cores += 1;
   const name = `core ${cores}`;
   const blocks = new Map<string, CoreBlock>();
+  const coinbases = new Set<string | undefined>();
   let made = 0;
   let fault: CoreFault | undefined;
   const silent = new Set<Socket>();
@@ -83,6 +84,7 @@ export async function startCore({
       txids: [...others, ...has],
     };
     blocks.set(block.hash, block);
+    coinbases.add(block.txids[0]);
     return block;
   }
   /** What waits, and since when (seconds). */
@@ -119,7 +121,7 @@ export async function startCore({
   /** A transaction as Core shows it: of what it spends, and what it pays, Core says more of one that a block has. */
   function toTx(txid: string, block: CoreBlock | undefined) {
     const { vsize, fee, spends, pays } = known.get(txid) ?? { vsize: 200, fee: 1_000 };
-    const isCoinbase = chain.some(({ txids }) => txids[0] === txid);
+    const isCoinbase = coinbases.has(txid);
     const inputs = (spends ?? [`${digest(`before ${txid}`)}:0`]).map((output) => {
       const [spent = '', index] = output.split(':');
       const prevout = {
@@ -130,7 +132,8 @@ export async function startCore({
       return { txid: spent, vout: Number(index), sequence: 0xffff_fffd, ...(block && { prevout }) };
     });
     return {
-      ...{ txid, hash: txid, version: 2, size: vsize, vsize, weight: vsize * 4, locktime: 0, hex: '00' },
+      ...{ txid, hash: txid, version: 2, size: vsize, vsize, weight: vsize * 4, locktime: 0 },
+      hex: '00'.repeat(vsize),
       vin: isCoinbase ? [{ coinbase: '00', sequence: 0 }] : inputs,
       vout: [
         ...(pays ?? ['bcrt1qafter']).map(toOutput),
@@ -362,17 +365,7 @@ export async function startCore({
     /** Transactions come to wait; answers their ids. */
     enter(txs: readonly CoreTx[], telling: Telling = {}): string[] {
       const txids = this.make(txs);
-      for (const [index, txid] of txids.entries()) {
-        const spent = txs[index]?.spends ?? [];
-        const rivals = [...waiting].filter(([, { spends }]) =>
-          spends?.some((output) => spent.includes(output)),
-        );
-        this.leave(
-          rivals.map(([rival]) => rival),
-          telling,
-        );
-        this.enterMade([txid], telling);
-      }
+      this.enterMade(txids, telling);
       return txids;
     },
 
@@ -380,9 +373,9 @@ export async function startCore({
     enterMade(txids: readonly string[], telling: Telling = {}): void {
       for (const txid of txids) {
         const tx = known.get(txid) as CoreTx;
-        const rivals = [...waiting].filter(([, { spends }]) =>
-          spends?.some((output) => tx.spends?.includes(output)),
-        );
+        const rivals = tx.spends
+          ? [...waiting].filter(([, { spends }]) => spends?.some((output) => tx.spends?.includes(output)))
+          : [];
         this.leave(
           rivals.map(([rival]) => rival),
           telling,
