@@ -1,4 +1,5 @@
-import { cp, mkdir, rename, rm, stat } from 'node:fs/promises';
+import { cpSync } from 'node:fs';
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PGlite, types } from '@electric-sql/pglite';
@@ -61,7 +62,8 @@ async function makeCluster(image: string, cluster: string): Promise<void> {
   const partial = `${cluster}.partial`;
   await rm(partial, { recursive: true, force: true });
   await mkdir(partial, { recursive: true });
-  if (await exists(image)) await cp(image, partial, { recursive: true });
+  // A thousand files: one promise for each takes five times as long, and nothing else is under way yet.
+  if (await exists(image)) cpSync(image, partial, { recursive: true });
   else await (await PGlite.create({ dataDir: partial })).close();
   await rename(partial, cluster);
 }
