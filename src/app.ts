@@ -1,5 +1,4 @@
 import { createServer, type IncomingMessage } from 'node:http';
-import { CloseCode } from 'graphql-ws';
 import { createChain } from './chain/chain.ts';
 import { followWork, scheduleFollower } from './chain/follow.ts';
 import { createTracks } from './chain/tracking/tracks.ts';
@@ -58,7 +57,7 @@ import { createIdempotency } from './platform/idempotency.ts';
 import { createLog } from './platform/log/log.ts';
 import { createRetention, trimWork } from './platform/log/retention.ts';
 import type { Logger } from './platform/telemetry/logger.ts';
-import { createMetrics, type Metrics } from './platform/telemetry/metrics.ts';
+import { createMetrics } from './platform/telemetry/metrics.ts';
 import { createHousekeeping, housekeepingWork, scheduleHousekeeping } from './platform/work/housekeeping.ts';
 import { createWorkQueue } from './platform/work/queue.ts';
 import { createWorkRunner, nodeHolderPrefix } from './platform/work/runner.ts';
@@ -82,7 +81,7 @@ import { inboxRoutes } from './transport/inbox-webhooks.ts';
 import { closeServer, listen, urlHost } from './transport/listening.ts';
 import { operationRoutes } from './transport/operation-routes.ts';
 import { isOriginAllowed } from './transport/request.ts';
-import { slowConsumer } from './transport/socket.ts';
+import { createSocketHearer } from './transport/socket-hearer.ts';
 import { webhookRoutes } from './transport/webhooks.ts';
 import { createWebSocketTransport, refuse } from './transport/websocket.ts';
 import { createGraphqlServer } from './transport/yoga.ts';
@@ -415,7 +414,7 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
         messageRate: limits.messageRate,
         outboxLimits: { socketBytes: config.limitConnectionBytes, totalBytes: config.limitBufferedBytes },
         idleMs: config.limitIdleSeconds * 1_000,
-        hears: socketHearer(metrics, logger),
+        hears: createSocketHearer(metrics, logger),
       })
     : undefined;
   const webSocketHttp =
@@ -484,30 +483,6 @@ export async function startApp(config: Config, logger: Logger, replaced: Replace
       connections.close();
       await bus.close();
       await db.close();
-    },
-  };
-}
-
-/** Codes by which sockets are closed that broke the protocol, or met a mistake of ours; graphql-ws'. */
-const brokenProtocol: readonly number[] = [CloseCode.BadRequest, CloseCode.InternalServerError];
-
-/** Counts sockets, and logs what becomes of them: single ones when that is asked for, as there may be many. */
-function socketHearer(metrics: Metrics, logger: Logger) {
-  const connection = logger.child({ scope: 'websocket.connection' });
-  const failure = logger.child({ scope: 'websocket.error' });
-  return {
-    opened() {
-      metrics.webSocketConnections.inc();
-      connection.debug('opened');
-    },
-    closed(code: number) {
-      if (code === slowConsumer[0]) metrics.webSocketDropped.inc();
-      if (brokenProtocol.includes(code)) metrics.webSocketErrors.inc();
-      connection.debug({ code }, 'closed');
-    },
-    failed(error: unknown) {
-      metrics.webSocketErrors.inc();
-      failure.debug({ err: error }, 'failed');
     },
   };
 }
