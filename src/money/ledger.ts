@@ -1,6 +1,7 @@
 import type { Clock } from '../platform/clock.ts';
 import type { Queryable, Transaction } from '../platform/database/database.ts';
 import { PublicError } from '../platform/errors.ts';
+import type { Log } from '../platform/log/log.ts';
 import type { Sats } from './sats.ts';
 
 /** Accounts that only collect, or may be negative; they have no balance row that each payment would update. */
@@ -24,6 +25,12 @@ export interface Transfer {
   readonly to: Account;
   readonly amount: Sats;
   readonly reason: string;
+}
+
+/** What is on the accounts of a transfer, whose rows are locked; sats. */
+export interface HeldBalances {
+  readonly from: Sats;
+  readonly to: Sats;
 }
 
 /** Who owns money: a user, or whoever holds the access token of one object. */
@@ -93,6 +100,38 @@ export function createLedger({ clock, onEntry }: Dependencies) {
         }
       }
       return balances;
+    },
+
+    /**
+     * Books a transfer between accounts whose rows are locked and which have these balances, by the statement that writes
+     * the events of the transaction. Nothing else of it may move what is on them.
+     * @throws PublicError INSUFFICIENT_FUNDS when there is less than is to be moved.
+     */
+    transferHeld(
+      tx: Transaction,
+      log: Pick<Log, 'change'>,
+      held: HeldBalances,
+      { key, from, to, amount, reason }: Transfer,
+    ): void {
+      const left = held.from - amount;
+      if (left < 0n) throw new PublicError('INSUFFICIENT_FUNDS', 'The balance is lower than the amount.');
+      const added = held.to + amount;
+      log.change(
+        tx,
+        `balances of ${from} and ${to}`,
+        `UPDATE balances SET balance_sats = CASE account WHEN $1::text THEN $2::bigint ELSE $4::bigint END
+         WHERE account IN ($1::text, $3::text)`,
+        [from, left, to, added],
+      );
+      log.change(
+        tx,
+        `transfer ${key}`,
+        `INSERT INTO transfers (key, from_account, to_account, amount_sats, reason, from_balance, to_balance, occurred_at)
+         VALUES ($1::text, $2::text, $3::text, $4::bigint, $5::text, $6::bigint, $7::bigint, $8::timestamptz)`,
+        [key, from, to, amount, reason, left, added, new Date(clock.now())],
+      );
+      onEntry(tx, { account: from, change: -amount, balanceAfter: left, reason });
+      onEntry(tx, { account: to, change: amount, balanceAfter: added, reason });
     },
 
     /** The balances of accounts that must not go below zero; sats. */

@@ -12,7 +12,7 @@ import { createStreamClaims } from './claims.ts';
 import { streamErrors } from './errors.ts';
 import { streamEvents } from './events.ts';
 import { resumedAt, type StreamAction, splitAt, vestedAt, withdrawableAt } from './machine.ts';
-import { lockStream, type Stream } from './queries.ts';
+import { lockStream, type PayableStream, type Stream } from './queries.ts';
 import { createStreamRules } from './rules.ts';
 import { type NewSchedule, scheduleOf } from './schedule.ts';
 import { createStreamSteps, streamAccount } from './steps.ts';
@@ -57,7 +57,7 @@ export function createStreams(deps: Dependencies) {
     action: StreamAction,
     { streamId, idempotencyKey, ...rest }: Request & { readonly amountSats?: Sats },
     may: (stream: Stream, userId: string) => boolean,
-    work: (tx: Transaction, stream: Stream, at: number) => Promise<void>,
+    work: (tx: Transaction, stream: PayableStream, at: number) => Promise<void>,
   ): Promise<void> {
     const { id: caller } = requireUser(viewer);
     const request = { caller, mutation, key: idempotencyKey, input: { streamId, ...rest } };
@@ -66,7 +66,7 @@ export function createStreams(deps: Dependencies) {
         tx,
         request,
         { streamId },
-        (claiming) => steps.locked(claiming, streamId),
+        (claiming) => steps.locked(claiming, streamId, action),
         'FOR_GOOD',
       );
       // Who was a party when it was done is answered the same again.

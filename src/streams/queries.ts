@@ -1,3 +1,4 @@
+import type { HeldBalances } from '../money/ledger.ts';
 import type { Sats } from '../money/sats.ts';
 import type { Queryable, Transaction } from '../platform/database/database.ts';
 import type { Page } from '../platform/database/page.ts';
@@ -35,14 +36,15 @@ type Raw<Row extends Stream> = Omit<Row, Numbers> & Record<Numbers, bigint | nul
 const userOf = (column: string) =>
   `CASE WHEN origin = 'STACKS' THEN (SELECT user_id FROM user_addresses WHERE address = ${column}) ELSE ${column} END`;
 
-const columns = `id, origin, clock, ${userOf('sender')} AS sender, ${userOf('recipient')} AS recipient, state,
-  amount_sats AS "amountSats", starts, ends, paused_at AS "pausedAt", paused_total AS "pausedTotal",
-  withdrawn_sats AS "withdrawnSats", refunded_sats AS "refundedSats", fee_sats AS "feeSats",
-  cancelled_vested_sats AS "cancelledVestedSats", is_held AS "isHeld",
+const stored = `id, origin, clock, state, amount_sats AS "amountSats", starts, ends, paused_at AS "pausedAt",
+  paused_total AS "pausedTotal", withdrawn_sats AS "withdrawnSats", refunded_sats AS "refundedSats",
+  fee_sats AS "feeSats", cancelled_vested_sats AS "cancelledVestedSats", is_held AS "isHeld",
+  created_at AS "createdAt", updated_at AS "updatedAt"`;
+
+const columns = `${stored}, ${userOf('sender')} AS sender, ${userOf('recipient')} AS recipient,
   CASE WHEN clock = 'BLOCK' THEN (
     SELECT highest FROM chain_heights WHERE chain = CASE origin WHEN 'STACKS' THEN 'STACKS' ELSE 'BITCOIN' END
-  ) END AS height,
-  created_at AS "createdAt", updated_at AS "updatedAt"`;
+  ) END AS height`;
 
 const viewColumns = `${columns}, ${feedColumns("'stream:' || streams.id")}`;
 
@@ -85,10 +87,38 @@ export async function streamsOfChain(
 /** A stream, locked until the transaction ends. */
 export async function lockStream(tx: Transaction, id: string): Promise<Stream | undefined> {
   const [row] = await tx.query<Raw<Stream>>(`SELECT ${columns} FROM streams WHERE id = $1 FOR UPDATE`, [id]);
-  if (!row) return undefined;
-  const stream = toStream(row);
-  // Who has waited for the lock has a height from before that, which what was done meanwhile may be ahead of.
+  return row && present(tx, toStream(row));
+}
+
+/** A stream with the height of now: who has waited for the lock has one from before that, which may be behind what was done. */
+async function present(tx: Transaction, stream: Stream): Promise<Stream> {
   return stream.clock === 'TIME' ? stream : { ...stream, height: await heightOf(tx, stream) };
+}
+
+/** A stream of ours whose money is at hand: what is on its account and on the recipient's wallet, both locked. */
+export interface PayableStream extends Stream {
+  /** Absent where the recipient never had any money here. */
+  readonly held?: HeldBalances | undefined;
+}
+
+/** A stream that is to be paid out, locked with its account and the recipient's wallet until the transaction ends. */
+export async function lockPayable(tx: Transaction, id: string): Promise<PayableStream | undefined> {
+  const [row] = await tx.query<Raw<Stream> & { heldSats: Sats | null; walletSats: Sats | null }>(
+    `WITH stream AS MATERIALIZED (
+       SELECT ${stored}, sender, recipient, NULL::bigint AS height FROM streams WHERE id = $1 FOR UPDATE
+     ), accounts AS MATERIALIZED (
+       SELECT b.account, b.balance_sats FROM stream s
+       JOIN balances b ON b.account IN ('stream:' || s.id, 'wallet:' || s.recipient) ORDER BY b.account FOR UPDATE OF b
+     )
+     SELECT s.*, (SELECT balance_sats FROM accounts WHERE account = 'stream:' || s.id) AS "heldSats",
+       (SELECT balance_sats FROM accounts WHERE account = 'wallet:' || s.recipient) AS "walletSats"
+     FROM stream s`,
+    [id],
+  );
+  if (!row) return undefined;
+  const { heldSats, walletSats, ...raw } = row;
+  const held = heldSats === null || walletSats === null ? undefined : { from: heldSats, to: walletSats };
+  return { ...(await present(tx, toStream<Stream>(raw))), held };
 }
 
 /** Which chain a block clock counts by. */

@@ -9,7 +9,7 @@ import type { WorkQueue } from '../platform/work/queue.ts';
 import { streamErrors } from './errors.ts';
 import { streamEvents } from './events.ts';
 import { allows, isPayout, nextDue, type StreamAction, stateAt, withdrawableAt } from './machine.ts';
-import { lockStream, type Stream } from './queries.ts';
+import { lockPayable, lockStream, type PayableStream, type Stream } from './queries.ts';
 import type { StreamRules } from './rules.ts';
 
 export type StreamSteps = ReturnType<typeof createStreamSteps>;
@@ -36,11 +36,11 @@ export function createStreamSteps({ clock, log, ledger, queue, rules }: Dependen
       by === 'TIME' ? clock.now() : (height ?? 0),
 
     /**
-     * A stream whose money is here.
+     * A stream whose money is here, locked; for a payout, with the accounts that it moves money between.
      * @throws PublicError FORBIDDEN when there is none of this id, or it is mirrored.
      */
-    async locked(tx: Transaction, id: string): Promise<Stream> {
-      const stream = await lockStream(tx, id);
+    async locked(tx: Transaction, id: string, action?: StreamAction): Promise<PayableStream> {
+      const stream = await (action && isPayout(action) ? lockPayable : lockStream)(tx, id);
       if (!stream) throw forbidden();
       if (stream.origin !== 'SATWIRE') throw streamErrors.mirrored();
       return stream;
@@ -96,14 +96,22 @@ export function createStreamSteps({ clock, log, ledger, queue, rules }: Dependen
     },
 
     /** Pays what has vested out to the recipient, or a part of it; the last payment leaves the stream DEPLETED. */
-    async payOut(tx: Transaction, stream: Stream, at: number, amount: Sats, reason: string): Promise<Stream> {
-      await ledger.transfer(tx, {
+    async payOut(
+      tx: Transaction,
+      { held, ...stream }: PayableStream,
+      at: number,
+      amount: Sats,
+      reason: string,
+    ): Promise<Stream> {
+      const transfer = {
         key: `withdrawn:${newId('wdr')}`,
         from: streamAccount(stream.id),
         to: `wallet:${stream.recipient}`,
         amount,
         reason,
-      });
+      } as const;
+      if (held) ledger.transferHeld(tx, log, held, transfer);
+      else await ledger.transfer(tx, transfer);
       const paid = { ...stream, withdrawnSats: stream.withdrawnSats + amount };
       steps.save(tx, paid, at);
       if (stateAt(paid, at) === 'DEPLETED') await steps.schedule(tx, paid, at);
@@ -114,7 +122,12 @@ export function createStreamSteps({ clock, log, ledger, queue, rules }: Dependen
      * Pays out all that has vested.
      * @throws PublicError CONFLICT (INVALID_STATE) when that is nothing.
      */
-    async settle(tx: Transaction, stream: Stream, at: number, transaction: string | null): Promise<void> {
+    async settle(
+      tx: Transaction,
+      stream: PayableStream,
+      at: number,
+      transaction: string | null,
+    ): Promise<void> {
       const amount = withdrawableAt(stream, at);
       if (amount === 0n) throw streamErrors.nothingVested();
       const paid = await steps.payOut(tx, stream, at, amount, 'STREAM_SETTLED');

@@ -7,6 +7,7 @@ import {
   ownerAccount,
   type Transfer,
 } from '../../src/money/ledger.ts';
+import { createLog } from '../../src/platform/log/log.ts';
 import { standingClock } from '../support/clock.ts';
 import { useDatabase } from '../support/database.ts';
 
@@ -123,6 +124,46 @@ describe('a transfer', () => {
       { from: 40n, to: 60n },
       { from: 0n, to: null },
     ]);
+  });
+
+  it('between accounts that are locked is booked by the last statement, as any other', async () => {
+    const entries: Entry[] = [];
+    const telling = createLedger({ clock, onEntry: (_tx, entry) => void entries.push(entry) });
+    const log = createLog({ db: db(), clock, onCommitted: () => {} });
+    const [stream, wallet]: [Account, Account] = [`stream:${fresh()}`, `wallet:${fresh()}`];
+    await book(transfer('lightning', stream, 50n), transfer('lightning', wallet, 7n));
+    const held = { from: 50n, to: 7n };
+    const key = fresh();
+    await db().transaction(async (tx) =>
+      telling.transferHeld(tx, log, held, transfer(stream, wallet, 20n, key)),
+    );
+    expect(await ledger.balances(db(), [stream, wallet])).toEqual(
+      new Map([
+        [stream, 30n],
+        [wallet, 27n],
+      ]),
+    );
+    const reason = 'TEST';
+    expect(entries).toEqual([
+      { account: stream, change: -20n, balanceAfter: 30n, reason },
+      { account: wallet, change: 20n, balanceAfter: 27n, reason },
+    ]);
+    expect(
+      await db().query(
+        `SELECT from_account, to_account, amount_sats, reason, from_balance, to_balance, occurred_at FROM transfers
+         WHERE key = $1`,
+        [key],
+      ),
+    ).toEqual([
+      {
+        ...{ from_account: stream, to_account: wallet, amount_sats: 20n, reason },
+        ...{ from_balance: 30n, to_balance: 27n, occurred_at: new Date(clock.now()) },
+      },
+    ]);
+    const tooMuch = db().transaction(async (tx) =>
+      ledger.transferHeld(tx, log, { from: 30n, to: 27n }, transfer(stream, wallet, 31n)),
+    );
+    await expect(tooMuch).rejects.toMatchObject({ code: 'INSUFFICIENT_FUNDS' });
   });
 
   it('has a key that is never used again', async () => {

@@ -9,9 +9,10 @@ export async function fund(
 ): Promise<void> {
   const { db, ledger } = services;
   made += 1;
+  const key = `test:${process.pid}:${made}:${userId}`;
   await db.transaction((tx) =>
     ledger.transfer(tx, {
-      key: `test:${process.pid}:${made}:${userId}`,
+      key,
       from: 'lightning',
       to: `wallet:${userId}`,
       amount: BigInt(sats),
