@@ -45,6 +45,8 @@ export const followWork = 'chain.follow';
 const batch = 100;
 /** After a question that failed; ms. */
 const awayPauseMs = 1_000;
+/** What fails again within that time is not said again; ms. */
+const sameFailureMs = 30_000;
 
 /**
  * Follows the chain: each block between the tip that is known and the one that there is is told once, in order, and each
@@ -131,22 +133,22 @@ export function createFollower({
         tip();
       };
       const stop = source.watch({ tip: missed, missed, entered: mempool.entered, left: mempool.left });
-      let isAway = false;
       /** Does something over and over, also when the chain does not answer for a while. */
-      async function persist(step: () => Promise<void>): Promise<void> {
+      async function persist(what: string, step: () => Promise<void>): Promise<void> {
+        let failedAt = Number.NEGATIVE_INFINITY;
         while (!both.aborted)
           try {
             await step();
-            isAway = false;
           } catch (error) {
             if (!(error instanceof ChainUnavailableError || error instanceof ChainMovedError)) throw error;
-            if (!isAway) logger.warn({ err: error }, 'the chain cannot be followed');
-            isAway = true;
+            if (performance.now() - failedAt > sameFailureMs)
+              logger.warn({ err: error }, `${what} cannot be followed`);
+            failedAt = performance.now();
             await createWaiter(both).wait(awayPauseMs);
           }
       }
       const followTip = () =>
-        persist(async () => {
+        persist('the chain', async () => {
           isStale = false;
           await catchUp(both);
           if (!isStale) await waiter.wait(source.silenceMs.tip);
@@ -154,8 +156,8 @@ export function createFollower({
       try {
         const following = [
           followTip(),
-          persist(() => mempool.follow(both)),
-          persist(() => tracker.follow(both)),
+          persist('the mempool', () => mempool.follow(both)),
+          persist('what is watched', () => tracker.follow(both)),
         ];
         await Promise.all(following).finally(() => ending.abort());
         await Promise.allSettled(following);
