@@ -8,6 +8,11 @@ const watchBlocks = `
   subscription { blockMined(after: "START") { ... on BlockMined { block { hash } } ... on BlockDisconnected { hash } } }`;
 const watchMempool = 'subscription { mempoolUpdated { mempool { txCount } } }';
 
+const watchTx = `
+  subscription ($txids: [ID!]) {
+    txSeen(txids: $txids, after: "START") { __typename ... on TxConfirmed { confirmations } }
+  }`;
+
 const hashes = ({ events }: Received): string[] => events.map(({ block, hash }) => block?.hash ?? hash);
 
 /** Waits until a node has the tip of the chain. */
@@ -29,7 +34,9 @@ it('is followed by one node, told by both, and taken over when that one is kille
   core.mine(3);
   for (const each of watching) await each.count(4);
   core.reorganise(2, 3);
-  core.enter([{ vsize: 100, fee: 500 }]);
+  const txids = core.enter([{ vsize: 100, fee: 500 }]);
+  const seen = [one, two].map((node) => node.watch(watchTx, { txids }));
+  for (const each of seen) await each.count(1);
   for (const each of watching) await each.count(9);
   for (const each of waiting) await until('what waits', () => each.events.at(-1)?.mempool.txCount === 1);
   expect(hashes(watching[0] as Received)).toEqual(hashes(watching[1] as Received));
@@ -41,8 +48,14 @@ it('is followed by one node, told by both, and taken over when that one is kille
   );
 
   await one.kill();
-  const mined = core.mine(2);
+  const mined = core.mine(2, { has: txids });
   await reaches(two, core);
+  await seen[1]?.count(3);
+  expect(seen[1]?.events).toEqual([
+    { __typename: 'TxSeen' },
+    { __typename: 'TxConfirmed', confirmations: 1 },
+    { __typename: 'TxConfirmed', confirmations: 2 },
+  ]);
   await until('both blocks', () => hashes(watching[1] as Received).length === 11);
   expect(hashes(watching[1] as Received).slice(-2)).toEqual(mined.map(({ hash }) => hash));
   await one.start();
