@@ -114,8 +114,7 @@ const toTx = ({ height, virtualSize, ...raw }: Raw): TrackedTx => ({
 /** Tracked transactions by their ids. */
 export async function trackedTxs(db: Queryable, txids: readonly string[]): Promise<TrackedTx[]> {
   const rows = await db.query<Raw>(
-    `SELECT ${columns} FROM bitcoin_tracked_txs t WHERE t.txid = ANY($1::text[])
-     ORDER BY array_position($1::text[], t.txid)`,
+    `SELECT ${columns} FROM bitcoin_tracked_txs t WHERE t.txid = ANY($1::text[])`,
     [txids],
   );
   return rows.map(toTx);
