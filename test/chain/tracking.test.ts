@@ -179,7 +179,11 @@ describe('who begins to watch', () => {
   it('is told of what spends the outputs of an address: of the chain, and of what waits', async () => {
     const { core, app } = await begin();
     const [paid] = core.make([{ ...small, pays: ['bcrt1qours00000000'] }]);
-    core.mine(1, { has: [paid as string] });
+    const [beside] = core.enter([small]);
+    const before = watch(app, { txids: [beside] });
+    await before.count(1);
+    core.mine(1, { has: [paid as string, beside as string] });
+    await before.count(2);
     const watched = watch(app, { addresses: ['bcrt1qours00000000'] });
     const [marker] = core.enter([small]);
     await watch(app, { txids: [marker] }).count(1);
@@ -245,6 +249,26 @@ it('is told to have been replaced by what came to wait before its block was know
   core.mine(1);
   await watched.count(4);
   expect(told(watched)[3]).toEqual(['replaced', tx, rival]);
+});
+
+it('is found again in blocks that replace all that were known', async () => {
+  const { core, app } = await begin();
+  const [tx] = core.enter([small]);
+  const watched = watch(app, { txids: [tx] });
+  await watched.count(1);
+  const [block] = core.mine(1, { has: [tx as string] });
+  await watched.count(2);
+  core.holdTip(true);
+  core.reorganise(2, 0);
+  core.enterMade([tx as string]);
+  const [other] = core.mine(4, { has: [tx as string] });
+  core.holdTip(false);
+  core.mine(1);
+  await watched.count(8);
+  expect(told(watched).slice(2)).toEqual([
+    ['disconnected', tx, block?.hash],
+    ...[1, 2, 3, 4, 5].map((count) => [count, tx, other?.hash]),
+  ]);
 });
 
 it('passes over a block that is pruned, and says so', async () => {

@@ -222,7 +222,7 @@ export function createTracker({ db, clock, log, source, logger }: Dependencies) 
     const { isAny, block, tip } = await readTracking(db);
     if (tip === null) return false;
     const [upTo] = block === null ? [] : await blocksByHashes(db, [block]);
-    if (!isAny || !upTo) {
+    if (!isAny || block === null) {
       for (const txid of isAny ? [] : before) entered.delete(txid);
       if (block !== tip)
         await db.transaction(async (tx) => {
@@ -230,6 +230,12 @@ export function createTracker({ db, clock, log, source, logger }: Dependencies) 
           await forgetTracked(tx);
         });
       return isAny;
+    }
+    if (!upTo) {
+      // A reorganisation went below all that was known: the chain is looked at from where it is known now.
+      const lowest = await blockAbove(db, -1);
+      if (lowest) await connect(lowest, block);
+      return lowest !== undefined;
     }
     const tracks = await newTracks(db, mostBegun);
     if (tracks.length > 0) {
