@@ -88,6 +88,7 @@ export function createDemoChain(clock: Clock): ChainSource {
     },
     async *tracesIn(hash) {
       const { height = 0 } = block(hash) ?? {};
+      yield traceOf(digest(`coinbase ${height}`), hash);
       for (const txid of txidsOf(height - 1, txsPerBlock)) yield traceOf(txid, hash);
     },
     watch: () => () => {},
