@@ -145,7 +145,9 @@ export function createTracker({ db, clock, log, source, logger }: Dependencies) 
   /** Looks at a part of what has come to wait. */
   async function lookAtEntered(): Promise<void> {
     const some = [...entered.values()].slice(0, batch);
-    const traces = await source.traces(some.map(({ txid }) => txid));
+    const known = await source.traces(some.map(({ txid }) => txid));
+    // What a block has by now is found there, or was so before somebody watched it.
+    const traces = known.filter(({ blockHash }) => blockHash === null);
     const found = await watched(traces);
     const { waiting: others, confirmed } = await rivals(traces);
     // Who has begun to watch meanwhile is told first how things stand.
